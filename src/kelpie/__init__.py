@@ -1,0 +1,13 @@
+"""kelpie: an agent runtime of virtual actors behind a Letta-compatible API.
+
+    server, cli, demo   the front door: wires the house, talks to people
+    api, analyst        Letta's words on the wire; the analyst product
+    agents              the turn: context, model, tools, commit
+    tools               tools for agents, built in and custom
+    actors, models, sandbox, trajectories
+                        identity and single-writer activation; providers; isolation; messages, runs and steps
+    config, events, errors
+                        read once at start; the one seam for what happened; every error in one tree
+
+Imports point down this list, and from here into umi; never up.
+"""

@@ -1,0 +1,13 @@
+"""Virtual actors: addressable for ever, alive while there is mail, never two that both commit.
+
+identity    ActorId (kind, key) within a tenant
+directory   who is where: the placement row, its epoch, and the fence every write carries
+silo        Silo: mailboxes, activations, idle deactivation
+limits      bounds
+"""
+
+from kelpie.actors.directory import MIGRATIONS, Placement, plan_forget
+from kelpie.actors.identity import ActorId
+from kelpie.actors.silo import Actor, ActorRef, Silo
+
+__all__ = ["MIGRATIONS", "Actor", "ActorId", "ActorRef", "Placement", "Silo", "plan_forget"]

@@ -1,0 +1,72 @@
+"""Who is where, and the fence.
+
+Every activation claims a new epoch, even in the same silo: otherwise a write of its own that timed out could still
+land after the state was loaded again. Every write of an activation states its epoch and the position it expects; no
+row means that somebody else took over, and the activation stops without answering.
+"""
+
+from kelpie.actors.identity import ActorId
+from kelpie.errors import Fenced, GuardFailed
+from umi.storage import Changes, Database, Migration, Row
+
+MIGRATIONS = [
+    Migration(
+        "kelpie.actors",
+        1,
+        """
+        CREATE TABLE placement (
+            tenant TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+            silo TEXT NOT NULL, epoch INTEGER NOT NULL, position INTEGER NOT NULL,
+            PRIMARY KEY (tenant, kind, key)
+        ) STRICT, WITHOUT ROWID;
+        """,
+    )
+]
+
+_CLAIM = (
+    "INSERT INTO placement VALUES (?, ?, ?, ?, 1, 0)"
+    " ON CONFLICT DO UPDATE SET silo = excluded.silo, epoch = epoch + 1 RETURNING epoch, position"
+)
+_FENCE = (
+    "UPDATE placement SET position = position + 1"
+    " WHERE tenant = ? AND kind = ? AND key = ? AND epoch = ? AND position = ?"
+)
+
+
+class Placement:
+    """An activation's claim on its actor: the only way it writes."""
+
+    __slots__ = ("_database", "actor_id", "epoch", "position")
+
+    def __init__(self, database: Database, actor_id: ActorId, epoch: int, position: int) -> None:
+        self._database = database
+        self.actor_id = actor_id
+        self.epoch = epoch
+        self.position = position
+
+    @classmethod
+    async def claim(cls, database: Database, actor_id: ActorId, silo: str) -> "Placement":
+        """Take the actor over: from this commit on every earlier activation of it is fenced."""
+        claim = Changes().write(_CLAIM, actor_id.tenant, actor_id.kind, actor_id.key, silo)
+        epoch, position = (await database.commit(claim))[0]
+        return cls(database, actor_id, epoch, position)
+
+    async def commit(self, changes: Changes) -> list[Row]:
+        """Commit behind the fence. Raises Fenced if another activation took over; nothing was written then."""
+        who = self.actor_id
+        fenced = Changes().guard("fence", _FENCE, who.tenant, who.kind, who.key, self.epoch, self.position)
+        try:
+            rows = await self._database.commit(fenced.extend(changes))
+        except GuardFailed as error:
+            if error.guard == "fence":
+                raise Fenced(f"{who} was taken over; epoch {self.epoch} is over") from error
+            raise
+        self.position += 1
+        return rows
+
+
+def plan_forget(actor_id: ActorId) -> Changes:
+    """Remove an actor's placement with the rest of it. An activation that is still at work is fenced by that."""
+    return Changes().write(
+        "DELETE FROM placement WHERE tenant = ? AND kind = ? AND key = ?", actor_id.tenant, actor_id.kind, actor_id.key
+    )

@@ -1,0 +1,12 @@
+"""Agents: who they are, and the turn that answers a message.
+
+agent     the agent's row, its tags and tools
+create    a new agent with its blocks, tools and first message, in one commit
+inbox     accept: the acknowledgement; and what sees every run to its end
+actor     the agent as an actor; history: its messages in memory
+turn      the loop: model call, tool calls, commit; scene: what a step starts from
+calls     tool calls brought to an outcome
+context   what the model is shown, within the token budget
+stream    what a run tells those who watch
+limits    bounds
+"""

@@ -1,0 +1,235 @@
+"""An agent as it is stored: who it is, which model speaks for it, which tools and blocks it has."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from kelpie.actors import ActorId, plan_forget
+from kelpie.agents import limits
+from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
+from kelpie.trajectories.schema import of_agent_deleted
+from umi import archival
+from umi.storage import Changes, Migration, Page, Row, View, paged
+
+ACTOR_KIND = "agent"
+_NAME = re.compile(r"^[\w '\-.,:()]+$", re.UNICODE)
+
+MIGRATIONS = [
+    Migration(
+        "kelpie.agents",
+        1,
+        """
+        CREATE TABLE agent (
+            seq INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, version INTEGER NOT NULL,
+            created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
+            UNIQUE (tenant, id)
+        ) STRICT;
+        CREATE INDEX agent_name ON agent (tenant, name);
+        CREATE TABLE agent_tag (
+            tenant TEXT NOT NULL, tag TEXT NOT NULL, agent_id TEXT NOT NULL,
+            PRIMARY KEY (tenant, tag, agent_id),
+            FOREIGN KEY (tenant, agent_id) REFERENCES agent (tenant, id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX agent_tag_agent ON agent_tag (tenant, agent_id);
+        CREATE TABLE agent_tool (
+            tenant TEXT NOT NULL, agent_id TEXT NOT NULL, tool_id TEXT NOT NULL, position INTEGER NOT NULL,
+            PRIMARY KEY (tenant, agent_id, tool_id),
+            FOREIGN KEY (tenant, agent_id) REFERENCES agent (tenant, id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX agent_tool_tool ON agent_tool (tenant, tool_id);
+        """,
+    )
+]
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the turn needs to know, and `extras`: fields of the wire that we keep and give back but don't act on."""
+
+    tenant: str
+    id: str
+    name: str
+    model: str  # the handle
+    agent_type: str = "letta_v1_agent"
+    system: str = ""
+    embedding: str | None = None
+    description: str | None = None
+    metadata: dict[str, Any] = {}
+    tags: list[str] = []
+    timezone: str = "UTC"
+    context_window_tokens: int | None = None  # None: the model's own
+    output_tokens_max: int | None = None
+    temperature: float | None = None
+    parallel_tool_calls: bool = True
+    hidden: bool = False
+    extras: dict[str, Any] = {}
+    version: int = 1
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Agent).decode
+
+SELECT_AGENT = "SELECT body FROM agent WHERE tenant = ? AND id = ?"
+_ATTACH_TOOL = (
+    "INSERT INTO agent_tool SELECT ?1, ?2, ?3,"
+    " (SELECT coalesce(max(position), -1) + 1 FROM agent_tool WHERE tenant = ?1 AND agent_id = ?2)"
+    " WHERE true ON CONFLICT DO NOTHING"
+)
+
+
+def agent_from_row(row: Row) -> Agent:
+    return _decode(row[0])
+
+
+def actor_id(tenant: str, agent_id: str) -> ActorId:
+    return ActorId(ACTOR_KIND, agent_id, tenant)
+
+
+def check(agent: Agent) -> None:
+    """Raise InvalidInput or LimitExceeded for what can't be stored."""
+    if not _NAME.match(agent.name):
+        raise InvalidInput(f"the agent name {agent.name!r} may hold letters, digits, spaces and ' - . , : ( ) only")
+    for what, size, maximum, unit in (
+        ("the agent's name", len(agent.name), limits.AGENT_NAME_CHARS_MAX, "characters"),
+        ("the agent's system prompt", len(agent.system), limits.AGENT_SYSTEM_CHARS_MAX, "characters"),
+        ("the agent's list of tags", len(agent.tags), limits.AGENT_TAGS_MAX, "tags"),
+    ):
+        if size > maximum:
+            raise LimitExceeded(what, size, maximum, unit)
+
+
+def plan_create(agent: Agent) -> Changes:
+    """Insert the agent and its tags. Blocks, tools and messages are added by their own plans in the same commit."""
+    check(agent)
+    changes = Changes().write(
+        "INSERT INTO agent VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+        agent.tenant,
+        agent.id,
+        agent.name,
+        _encode(agent),
+        agent.version,
+        agent.created_at_ms,
+        agent.updated_at_ms,
+    )
+    return changes.extend(_plan_tags(agent))
+
+
+def _plan_tags(agent: Agent) -> Changes:
+    changes = Changes()
+    for tag in dict.fromkeys(agent.tags):
+        changes.write("INSERT INTO agent_tag VALUES (?, ?, ?)", agent.tenant, tag, agent.id)
+    return changes
+
+
+def plan_update(old: Agent, new: Agent, now_ms: int) -> tuple[Agent, Changes]:
+    """Replace `old` by `new` if nobody changed it since it was read (guard "agent"). Returns it as it will be."""
+    stored = msgspec.structs.replace(new, version=old.version + 1, updated_at_ms=now_ms)
+    check(stored)
+    changes = Changes().guard(
+        "agent",
+        "UPDATE agent SET name = ?, body = ?, version = ?, updated_at_ms = ?"
+        " WHERE tenant = ? AND id = ? AND version = ?",
+        stored.name,
+        _encode(stored),
+        stored.version,
+        now_ms,
+        old.tenant,
+        old.id,
+        old.version,
+    )
+    if stored.tags != old.tags:
+        changes.write("DELETE FROM agent_tag WHERE tenant = ? AND agent_id = ?", old.tenant, old.id)
+        changes.extend(_plan_tags(stored))
+    return stored, changes
+
+
+async def edit(view: View, tenant: str, agent_id: str, now_ms: int, fields: dict[str, Any]) -> Agent:
+    """Change some fields, whoever else is changing others. Raises NotFound, Conflict, InvalidInput."""
+    for _ in range(limits.STORE_CALL_ATTEMPTS_MAX):
+        old = await get(view, tenant, agent_id)
+        stored, changes = plan_update(old, msgspec.structs.replace(old, **fields), now_ms)
+        try:
+            await view.database.commit(changes)
+        except GuardFailed:
+            continue
+        return stored
+    raise Conflict(f"agent '{agent_id}' is being changed by too many writers at once; try again")
+
+
+def plan_delete(tenant: str, agent_id: str) -> Changes:
+    """Remove the agent and all that is its alone: history, runs, steps, facts, placement. Blocks are detached and
+    stay: they may be shared. A turn that is at work is fenced. Guard "agent": it must exist."""
+    changes = Changes().guard("agent", "DELETE FROM agent WHERE tenant = ? AND id = ?", tenant, agent_id)
+    changes.write("DELETE FROM block_scope WHERE tenant = ? AND scope = ?", tenant, agent_id)
+    for sql, params in of_agent_deleted(tenant, agent_id):
+        changes.write(sql, *params)
+    changes.extend(archival.plan_forget_scope(tenant, agent_id))
+    return changes.extend(plan_forget(actor_id(tenant, agent_id)))
+
+
+def plan_attach_tool(tenant: str, agent_id: str, tool_id: str) -> Changes:
+    """Attach a tool as the last; attaching it twice is harmless."""
+    return Changes().write(_ATTACH_TOOL, tenant, agent_id, tool_id)
+
+
+def plan_detach_tool(tenant: str, agent_id: str, tool_id: str) -> Changes:
+    return Changes().write(
+        "DELETE FROM agent_tool WHERE tenant = ? AND agent_id = ? AND tool_id = ?", tenant, agent_id, tool_id
+    )
+
+
+async def tool_ids(view: View, tenant: str, agent_id: str) -> list[str]:
+    """The attached tools in the order they were attached."""
+    rows = await view.fetch(
+        "SELECT tool_id FROM agent_tool WHERE tenant = ? AND agent_id = ? ORDER BY position", tenant, agent_id
+    )
+    return [row[0] for row in rows]
+
+
+async def get(view: View, tenant: str, agent_id: str) -> Agent:
+    row = await view.one(SELECT_AGENT, tenant, agent_id)
+    if row is None:
+        raise NotFound(f"no agent has the id '{agent_id}'")
+    return agent_from_row(row)
+
+
+async def list_agents(
+    view: View,
+    tenant: str,
+    page: Page,
+    *,
+    name: str | None = None,
+    tags: list[str] | None = None,
+    match_all_tags: bool = False,
+    text: str | None = None,
+    ids: list[str] | None = None,
+) -> list[Agent]:
+    """A page of a tenant's agents by age; `text` is a substring of the name."""
+    select, params = "SELECT body FROM agent WHERE tenant = ?", [tenant]
+    if name is not None:
+        select += " AND name = ?"
+        params.append(name)
+    if text is not None:
+        select += " AND instr(lower(name), lower(?))"
+        params.append(text)
+    if ids is not None:
+        select += f" AND id IN ({','.join('?' * len(ids))})"
+        params += ids
+    if tags:
+        marks = ",".join("?" * len(tags))
+        wanted = len(set(tags)) if match_all_tags else 1
+        select += (
+            f" AND (SELECT count(*) FROM agent_tag t WHERE t.tenant = agent.tenant AND t.agent_id = agent.id"
+            f" AND t.tag IN ({marks})) >= {wanted}"
+        )
+        params += tags
+    sql, bound = paged(select, params, page, table="agent", tenant=tenant)
+    return [agent_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+async def count(view: View, tenant: str) -> int:
+    total: int = (await view.fetch("SELECT count(*) FROM agent WHERE tenant = ?", tenant))[0][0]
+    return total

@@ -1,0 +1,92 @@
+"""Tool calls of one step: matched to tools, run one after another, and brought to an Outcome whatever happens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kelpie.errors import CallerError, UmiError
+from kelpie.events import Events, ToolEnded
+from kelpie.tools import limits
+from kelpie.tools.tool import Outcome, Tool, ToolContext
+from umi.wire.types import ToolCall
+
+INTERRUPTED_TEXT = (
+    "interrupted: the server stopped while this call was running. It may or may not have had its effect;"
+    " it was not run again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call as the model wrote it, with its tool and arguments, or with the reason why it can't run."""
+
+    number: int
+    call: ToolCall
+    tool: Tool | None
+    arguments: dict[str, Any]
+    refusal: str | None = None
+
+    @property
+    def is_outside(self) -> bool:
+        return self.refusal is None and self.tool is not None and self.tool.reach == "outside"
+
+
+def prepare(number: int, call: ToolCall, tools: Mapping[str, Tool]) -> Prepared:
+    tool = tools.get(call.name)
+    if tool is None:
+        known = ", ".join(sorted(tools)) or "none"
+        return Prepared(number, call, None, {}, f"no tool named '{call.name}' is attached; attached tools: {known}")
+    if len(call.arguments.encode()) > limits.TOOL_ARGUMENTS_BYTES_MAX:
+        size = len(call.arguments.encode())
+        text = f"the arguments are {size:,} bytes; at most {limits.TOOL_ARGUMENTS_BYTES_MAX:,} are allowed"
+        return Prepared(number, call, tool, {}, text)
+    try:
+        arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        return Prepared(number, call, tool, {}, f"the arguments are not a JSON object: {error}")
+    return Prepared(number, call, tool, arguments)
+
+
+async def run(prepared: Prepared, context: ToolContext, events: Events) -> tuple[Outcome, float]:
+    """The call's outcome and its duration in ms. A tool's exception becomes an error the model reads."""
+    started_ms = context.host.clock.monotonic_ms()
+    outcome, error = await _outcome(prepared, context)
+    duration_ms = context.host.clock.monotonic_ms() - started_ms
+    events.emit(
+        ToolEnded(
+            tenant=context.tenant,
+            agent_id=context.agent_id,
+            run_id=context.run_id,
+            step_id=context.step_id,
+            tool=prepared.call.name if prepared.tool is not None else "unknown",
+            level=outcome.level,
+            duration_ms=duration_ms,
+            outcome="error" if outcome.is_error else "ok",
+            error=error,
+        )
+    )
+    return outcome, duration_ms
+
+
+async def _outcome(prepared: Prepared, context: ToolContext) -> tuple[Outcome, str]:
+    if prepared.refusal is not None or prepared.tool is None:
+        return Outcome(prepared.refusal or "", is_error=True), "refused"
+    try:
+        outcome = await prepared.tool.run(context, prepared.arguments)
+    except CallerError as error:
+        return Outcome(str(error), is_error=True), error.kind
+    except Exception as error:  # noqa: BLE001 - the tool boundary: whatever a tool raises, the turn goes on
+        kind = error.kind if isinstance(error, UmiError) else type(error).__name__
+        text = f"Error executing function {prepared.call.name}: {type(error).__name__}: {error}"
+        return Outcome(text, is_error=True), kind
+    outcome.text = cut(outcome.text, prepared.tool.return_chars_max)
+    return outcome, ""
+
+
+def cut(text: str, chars_max: int) -> str:
+    """The text, or its beginning with a note of how much is missing."""
+    if len(text) <= chars_max:
+        return text
+    return f"{text[:chars_max]}\n… [cut: the result has {len(text):,} characters, {chars_max:,} are shown]"

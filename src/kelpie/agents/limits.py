@@ -1,0 +1,14 @@
+"""Bounds of agents and their turns."""
+
+AGENT_NAME_CHARS_MAX = 256
+AGENT_SYSTEM_CHARS_MAX = 1_000_000
+AGENT_TAGS_MAX = 100
+TURN_STEPS_DEFAULT = 50
+TURN_STEPS_MAX = 1_000
+HISTORY_MESSAGES_MAX = 2_000  # messages an activation keeps in memory; the context's token budget cuts further
+OUTPUT_TOKENS_RESERVED_SHARE = 0.15  # of the context window, left for the reply
+STORE_CALL_ATTEMPTS_MAX = 20  # times a step's store tools are planned anew because another writer was first
+RUN_RETRY_DELAY_MS = 1_000
+RUN_RETRY_DELAY_MS_MAX = 60_000
+RUN_BUG_ATTEMPTS_MAX = 3  # unexpected errors before a run is closed as failed
+STREAM_EVENTS_WAITING_MAX = 100_000  # a reader this far behind is disconnected; the run goes on without it

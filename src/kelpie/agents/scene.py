@@ -1,0 +1,67 @@
+"""What a step starts from: agent, blocks, tools and model, read anew from one state of the store.
+
+An edit through the API takes effect at the next step, also of a turn that is under way.
+"""
+
+from dataclasses import dataclass
+
+from kelpie.models.registry import Models
+from kelpie.tools.catalog import Catalog
+
+from kelpie.agents.agent import SELECT_AGENT, Agent, agent_from_row
+from kelpie.errors import NotFound
+from kelpie.events import Events
+from kelpie.models.model import Model, ModelCard
+from kelpie.tools import custom
+from kelpie.tools.tool import Tool
+from umi import core
+from umi.dst import Host
+from umi.entity import Block
+from umi.storage import Database, View
+
+SELECT_TOOLS = (
+    f"SELECT {', '.join('tool.' + column for column in custom.COLUMNS)} FROM agent_tool a"
+    " JOIN tool ON tool.tenant = a.tenant AND tool.id = a.tool_id"
+    " WHERE a.tenant = ? AND a.agent_id = ? ORDER BY a.position"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every turn works with."""
+
+    database: Database
+    host: Host
+    events: Events
+    models: Models
+    catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    agent: Agent
+    blocks: list[Block]
+    tools: dict[str, Tool]
+    card: ModelCard
+    model: Model
+
+
+async def read(workshop: Workshop, tenant: str, agent_id: str, model_handle: str | None) -> Scene:
+    """Raises NotFound for an agent that was deleted, ModelError for a handle nobody serves."""
+    agents, blocks, tools = await View(workshop.database).all(
+        (SELECT_AGENT, (tenant, agent_id)),
+        (core.OF_SCOPE, (tenant, agent_id)),
+        (SELECT_TOOLS, (tenant, agent_id)),
+    )
+    if not agents:
+        raise NotFound(f"no agent has the id '{agent_id}'")
+    agent = agent_from_row(agents[0])
+    card, model = workshop.models.resolve(model_handle or agent.model)
+    records = (custom.record_from_row(row) for row in tools)
+    return Scene(
+        agent=agent,
+        blocks=[core.block_from_row(row) for row in blocks],
+        tools={record.name: workshop.catalog.tool_for(record) for record in records},
+        card=card,
+        model=model,
+    )

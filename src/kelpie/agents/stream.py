@@ -1,0 +1,95 @@
+"""What a run tells those who watch it: provisional pieces, then what was committed, then its end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from kelpie.agents import limits
+from kelpie.trajectories.records import Run, Step, StoredMessage
+from umi.wire.types import Delta
+
+
+class Provisional(msgspec.Struct, frozen=True):
+    """A piece of a reply that is not durable yet. `message_id` is the id the message will have."""
+
+    message_id: str
+    step_id: str
+    delta: Delta
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """Messages of a step that are on disk, in order; the input of the run is not among them.
+
+    `streamed` says that their text went out before as Provisional pieces.
+    """
+
+    step: Step
+    messages: list[StoredMessage]
+    streamed: bool
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The run is over. `steps` are all of its steps; the run has its final status, stop reason and error."""
+
+    run: Run
+    steps: list[Step]
+
+
+RunEvent = Provisional | Committed | Ended
+
+
+class RunStream:
+    """The events of one run. Watching is optional, and a watcher that leaves or lags changes nothing for the run.
+
+    A watcher sees every event from the moment it began to watch; Committed events from before are given first.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.ended: Ended | None = None
+        self.attempts = 0  # activations that began to work on it in this process
+        self._over = asyncio.Event()
+        self._past: list[Committed] = []
+        self._watchers: list[asyncio.Queue[RunEvent | None]] = []
+
+    @property
+    def is_watched(self) -> bool:
+        return bool(self._watchers)
+
+    def publish(self, event: RunEvent) -> None:
+        if isinstance(event, Committed):
+            self._past.append(event)
+        elif isinstance(event, Ended):
+            self.ended = event
+            self.run = event.run
+            self._over.set()
+        for queue in list(self._watchers):
+            if queue.qsize() >= limits.STREAM_EVENTS_WAITING_MAX:
+                self._watchers.remove(queue)
+                queue.put_nowait(None)
+            else:
+                queue.put_nowait(event)
+
+    async def watch(self) -> AsyncIterator[RunEvent]:
+        """Events until the run ended. Ends early, without an Ended, for a watcher that lagged too far behind."""
+        queue: asyncio.Queue[RunEvent | None] = asyncio.Queue()
+        for event in self._past:
+            queue.put_nowait(event)
+        if self.ended is not None:
+            queue.put_nowait(self.ended)
+        self._watchers.append(queue)
+        try:
+            while (event_or_end := await queue.get()) is not None:
+                yield event_or_end
+                if isinstance(event_or_end, Ended):
+                    return
+        finally:
+            if queue in self._watchers:
+                self._watchers.remove(queue)
+
+    async def wait(self) -> tuple[Ended, list[Committed]]:
+        """The end of the run and all that it committed while this process ran it."""
+        await self._over.wait()
+        assert self.ended is not None
+        return self.ended, self._past

@@ -1,0 +1,72 @@
+"""A table of results: what a data source answers, in values that JSON can carry."""
+
+import datetime
+import decimal
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from kelpie.analyst import limits
+
+Cell = str | int | float | bool | None | list[Any] | dict[str, Any]
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of a query, each as long as `columns`. `truncated`: the source had more, or a cell was cut."""
+
+    columns: list[str]
+    types: list[str]  # the engine's own words
+    rows: list[list[Any]]
+    truncated: bool = False
+    duration_ms: float = 0.0
+
+
+def bounded_rows(rows: Iterable[Sequence[Any]], rows_max: int) -> tuple[list[list[Any]], bool]:
+    """The rows as JSON-able cells up to `rows_max` and QUERY_RESULT_BYTES_MAX, and whether anything was left out."""
+    kept: list[list[Any]] = []
+    used_bytes, cut = 0, False
+    for row in rows:
+        cells = [as_cell(value) for value in row]
+        used_bytes += len(msgspec.json.encode(cells)) + 1
+        if len(kept) >= rows_max or used_bytes > limits.QUERY_RESULT_BYTES_MAX:
+            return kept, True
+        cut = cut or any(isinstance(cell, str) and cell.endswith(_CUT_MARK) for cell in cells)
+        kept.append(cells)
+    return kept, cut
+
+
+_CUT_MARK = "… [cut]"
+
+
+def as_cell(value: Any) -> Cell:
+    """A value of the engine in JSON's terms. Money stays exact: a decimal that a float would change stays a text."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return value if len(value) <= limits.CELL_CHARS_MAX else value[: limits.CELL_CHARS_MAX] + _CUT_MARK
+    if isinstance(value, decimal.Decimal):
+        return _as_number(value)
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return as_cell("\\x" + bytes(value).hex())
+    if isinstance(value, list | tuple):
+        return [as_cell(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): as_cell(item) for key, item in value.items()}
+    return as_cell(str(value))
+
+
+def _as_number(value: decimal.Decimal) -> Cell:
+    if not value.is_finite():
+        return str(value)
+    if value == value.to_integral_value():
+        return int(value)
+    nearest = float(value)
+    return nearest if decimal.Decimal(repr(nearest)) == value else str(value)

@@ -1,0 +1,105 @@
+"""Configuration: read once at start, typed, frozen, passed down. Nobody else reads the environment."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from kelpie.errors import InvalidInput
+
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting of the server, each with its unit and default. docs/configuration.md lists them."""
+
+    host: str = "127.0.0.1"
+    port: int = 8283
+    data_folder: str = "./kelpie-data"
+    keys: dict[str, str] = {}  # bearer key -> tenant; empty: no key is asked for, on loopback only
+    log_level: str = "info"
+    log_format: str = "text"  # "text" for people, "json" for machines
+    otlp_endpoint: str | None = None
+    idle_before_deactivation_ms: int = 300_000
+    openai_api_key: str | None = None
+    openai_base_url: str | None = None
+    anthropic_api_key: str | None = None
+    anthropic_base_url: str | None = None
+    ollama_base_url: str | None = None
+    vllm_base_url: str | None = None
+    vllm_handle_base: str | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in LOOPBACK_HOSTS
+
+    @property
+    def secrets(self) -> list[str]:
+        """Values that must never be printed."""
+        return [value for value in (self.openai_api_key, self.anthropic_api_key, *self.keys) if value]
+
+
+# Environment variable -> field. The order is the order of docs/configuration.md.
+VARIABLES = {
+    "KELPIE_HOST": "host",
+    "KELPIE_PORT": "port",
+    "KELPIE_DATA": "data_folder",
+    "KELPIE_KEYS": "keys",
+    "KELPIE_LOG_LEVEL": "log_level",
+    "KELPIE_LOG_FORMAT": "log_format",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "otlp_endpoint",
+    "KELPIE_IDLE_MS": "idle_before_deactivation_ms",
+    "OPENAI_API_KEY": "openai_api_key",
+    "OPENAI_BASE_URL": "openai_base_url",
+    "ANTHROPIC_API_KEY": "anthropic_api_key",
+    "ANTHROPIC_BASE_URL": "anthropic_base_url",
+    "OLLAMA_BASE_URL": "ollama_base_url",
+    "VLLM_API_BASE": "vllm_base_url",
+    "VLLM_HANDLE_BASE": "vllm_handle_base",
+}
+_INTEGERS = {"port": (0, 65_535), "idle_before_deactivation_ms": (100, 86_400_000)}
+_CHOICES = {"log_level": ("debug", "info", "warning", "error"), "log_format": ("text", "json")}
+KEY_CHARS_MIN = 16
+
+
+def from_environment(environment: Mapping[str, str], **given: object) -> Config:
+    """The settings of `environment`, with `given` (command line arguments, None = not given) on top.
+
+    Raises InvalidInput, naming the variable and what it may be.
+    """
+    values: dict[str, object] = {}
+    for variable, field in VARIABLES.items():
+        text = environment.get(variable, "").strip()
+        if text:
+            values[field] = _parse(variable, field, text)
+    values.update({field: value for field, value in given.items() if value is not None})
+    config = Config(**values)  # type: ignore[arg-type]  # each value was parsed for its field
+    if not config.is_loopback and not config.keys:
+        raise InvalidInput(
+            f"binding to {config.host} lets others in: set KELPIE_KEYS to 'key' or 'tenant=key,…'"
+            f" (keys of {KEY_CHARS_MIN} characters or more), or bind to 127.0.0.1"
+        )
+    return config
+
+
+def _parse(variable: str, field: str, text: str) -> object:
+    if field == "keys":
+        return _parse_keys(text)
+    if field in _INTEGERS:
+        low, high = _INTEGERS[field]
+        if not text.isdigit() or not low <= int(text) <= high:
+            raise InvalidInput(f"{variable} must be a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+    if field in _CHOICES and text not in _CHOICES[field]:
+        raise InvalidInput(f"{variable} must be one of {', '.join(_CHOICES[field])}, not {text!r}")
+    return text
+
+
+def _parse_keys(text: str) -> dict[str, str]:
+    """`tenant=key` pairs, or a bare key for the default tenant, separated by commas."""
+    keys: dict[str, str] = {}
+    for number, part in enumerate(text.split(","), 1):
+        tenant, _, key = part.strip().rpartition("=")
+        if len(key) < KEY_CHARS_MIN:
+            raise InvalidInput(f"key {number} of KELPIE_KEYS is shorter than {KEY_CHARS_MIN} characters")
+        keys[key] = tenant or "default"
+    return keys

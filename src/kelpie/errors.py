@@ -1,0 +1,106 @@
+"""Every error kelpie adds to umi's tree (see umi.errors for the three roots: caller, environment, our bug).
+
+CallerError
+├── QueueFull            an actor's mailbox is full; nothing was stored
+├── NotAuthenticated     no bearer key, or one we don't know
+├── ToolFailed           a tool refuses its arguments or can't do what was asked; the text goes to the model
+│   └── ToolUnavailable  the tool can't run on this machine; the text says what is missing
+├── InvalidSource        a custom tool's source can't be used; says where and why
+├── QueryRefused         the SQL guard refused a query; `rule` names the rule
+├── QueryFailed          the source can't run the query (it is wrong, or took too long)
+└── InvalidModel         a semantic model's YAML is wrong; says the line
+EnvironmentFault
+└── MissingExtra         an optional dependency isn't installed; says which extra
+InternalError
+└── Fenced               another activation took the actor over; this one stops without answering
+"""
+
+from umi.errors import (
+    CallerError,
+    CommitUnknown,
+    Conflict,
+    EnvironmentFault,
+    GuardFailed,
+    InternalError,
+    InvalidInput,
+    LimitExceeded,
+    ModelError,
+    NotFound,
+    StoreError,
+    UmiError,
+)
+
+__all__ = [
+    "CallerError",
+    "CommitUnknown",
+    "Conflict",
+    "EnvironmentFault",
+    "Fenced",
+    "GuardFailed",
+    "InternalError",
+    "InvalidInput",
+    "InvalidModel",
+    "InvalidSource",
+    "LimitExceeded",
+    "MissingExtra",
+    "ModelError",
+    "NotAuthenticated",
+    "NotFound",
+    "QueryFailed",
+    "QueryRefused",
+    "QueueFull",
+    "StoreError",
+    "ToolFailed",
+    "ToolUnavailable",
+    "UmiError",
+]
+
+
+class QueueFull(CallerError):
+    http_status = 429
+    retry_safe = True
+
+
+class NotAuthenticated(CallerError):
+    http_status = 401
+
+
+class ToolFailed(CallerError):
+    http_status = 400
+
+
+class ToolUnavailable(ToolFailed):
+    http_status = 501
+
+
+class InvalidSource(CallerError):
+    http_status = 400
+
+
+class QueryRefused(CallerError):
+    http_status = 422
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(f"{message} (rule: {rule})")
+        self.rule = rule
+
+
+class QueryFailed(CallerError):
+    http_status = 422
+
+
+class InvalidModel(CallerError):
+    http_status = 422
+
+
+class MissingExtra(EnvironmentFault):
+    http_status = 501
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs the extra '{extra}': pip install 'kelpie[{extra}]'")
+        self.extra = extra
+
+
+class Fenced(InternalError):
+    retry_safe = True
+    http_status = 503

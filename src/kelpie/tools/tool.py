@@ -1,0 +1,70 @@
+"""What a tool is: a description for the model, a function, and how far it reaches."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kelpie.tools import limits
+from umi.dst import Host
+from umi.storage import Changes, View
+from umi.wire.types import ToolSpec
+
+Reach = Literal["store", "outside"]
+
+
+@dataclass(slots=True)
+class ToolContext:
+    """Who calls, and what it may look at. `view` sees what earlier calls of the same step planned."""
+
+    tenant: str
+    agent_id: str
+    run_id: str
+    step_id: str
+    tool_call_id: str
+    view: View
+    host: Host
+    agent_metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a call came to.
+
+    text       what the model reads; cut to the tool's `return_chars_max` by the turn
+    changes    rows to write, committed together with the step
+    says       text the user sees as the agent's own words (send_message, ask_user)
+    ends_turn  no further model call in this turn
+    level      the isolation the call really ran at
+    """
+
+    text: str
+    is_error: bool = False
+    changes: Changes = field(default_factory=Changes)
+    says: str | None = None
+    ends_turn: bool = False
+    level: str = "in process"
+    stdout: list[str] = field(default_factory=list)
+    stderr: list[str] = field(default_factory=list)
+
+
+ToolFunction = Callable[[ToolContext, dict[str, Any]], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool an agent can call.
+
+    A "store" tool only reads the view and plans changes: the turn may run it again before the commit. An "outside"
+    tool acts on the world (a sandbox, a data source, another service): the turn writes an intent first, calls it
+    once, and after a crash never repeats it. Raise ToolFailed for what the model should read as an error.
+    """
+
+    spec: ToolSpec
+    run: ToolFunction
+    reach: Reach
+    return_chars_max: int = limits.TOOL_RETURN_CHARS_DEFAULT
+    tool_type: str = "builtin"
+
+    @property
+    def name(self) -> str:
+        return self.spec.name

@@ -1,0 +1,13 @@
+"""Every decision of every agent, as it was committed: the runtime's own rows are the trajectory.
+
+    records   the words: Run, Step, Call, StoredMessage
+    schema    the tables
+    content   exact bytes, stored once by their hash
+    messages  an agent's history: plan, page, search
+    runs      a turn's record from acceptance to end
+    steps     one model call and its tool calls: intents first, results after
+    export    runs as chat-format JSONL for fine-tuning
+    limits    bounds
+
+List, get, search and export read the same rows; nothing is copied.
+"""

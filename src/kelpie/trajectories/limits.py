@@ -1,0 +1,7 @@
+"""Bounds of what a trajectory keeps."""
+
+ERROR_TEXT_CHARS_MAX = 2_000
+MESSAGE_SEARCH_RESULTS_MAX = 100
+RUN_INPUT_MESSAGES_MAX = 100
+EXPORT_PAGE_RUNS = 50  # runs read at a time, so that an export never holds the store for long
+EXPORT_RUNS_MAX = 100_000

@@ -1,0 +1,116 @@
+"""An agent's history: messages by position, and the search over them."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from kelpie.errors import InvalidInput, NotFound
+from kelpie.trajectories import limits
+from kelpie.trajectories.records import StoredMessage
+from umi.index import match_query, scope_token
+from umi.storage import Changes, Page, Row, View, paged
+from umi.wire.types import Message
+
+_COLUMNS = "tenant, id, agent_id, position, run_id, step_id, body, otid, created_at_ms"
+_INSERT = "INSERT INTO message VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_TEXT = (
+    "INSERT INTO message_text (rowid, own, scope) SELECT seq, ?3, ?4 FROM message WHERE tenant = ?1 AND id = ?2"
+)
+_LATEST = f"SELECT {_COLUMNS} FROM message WHERE tenant = ? AND agent_id = ? ORDER BY position DESC LIMIT ?"
+_SEARCH = "SELECT rowid, rank FROM message_text WHERE message_text MATCH ? ORDER BY rank LIMIT ?"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Message).decode
+
+
+def message_from_row(row: Row) -> StoredMessage:
+    return StoredMessage(
+        tenant=row[0],
+        id=row[1],
+        agent_id=row[2],
+        position=row[3],
+        run_id=row[4],
+        step_id=row[5],
+        body=_decode(row[6]),
+        otid=row[7],
+        created_at_ms=row[8],
+    )
+
+
+def plan_add(messages: Iterable[StoredMessage]) -> Changes:
+    """Append messages to a history. A position that is taken makes the commit fail with Conflict."""
+    changes = Changes()
+    for message in messages:
+        changes.write(
+            _INSERT,
+            message.tenant,
+            message.id,
+            message.agent_id,
+            message.position,
+            message.run_id,
+            message.step_id,
+            message.body.role,
+            _encode(message.body),
+            message.otid,
+            message.created_at_ms,
+        )
+        if message.body.role in ("user", "assistant") and message.body.text:
+            token = scope_token(message.tenant, message.agent_id)
+            changes.write(_INSERT_TEXT, message.tenant, message.id, message.body.text, token)
+    return changes
+
+
+async def latest(view: View, tenant: str, agent_id: str, limit: int) -> list[StoredMessage]:
+    """The newest `limit` messages of an agent, oldest first."""
+    rows = await view.fetch(_LATEST, tenant, agent_id, limit)
+    return [message_from_row(row) for row in reversed(rows)]
+
+
+async def list_messages(
+    view: View,
+    tenant: str,
+    page: Page,
+    *,
+    agent_id: str | None = None,
+    run_id: str | None = None,
+    step_id: str | None = None,
+) -> list[StoredMessage]:
+    """A page of messages in the order they were committed."""
+    select, params = f"SELECT {_COLUMNS} FROM message WHERE tenant = ?", [tenant]
+    for column, value in (("agent_id", agent_id), ("run_id", run_id), ("step_id", step_id)):
+        if value is not None:
+            select += f" AND {column} = ?"
+            params.append(value)
+    sql, bound = paged(select, params, page, table="message", tenant=tenant)
+    return [message_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+async def get(view: View, tenant: str, message_id: str) -> StoredMessage:
+    row = await view.one(f"SELECT {_COLUMNS} FROM message WHERE tenant = ? AND id = ?", tenant, message_id)
+    if row is None:
+        raise NotFound(f"no message has the id '{message_id}'")
+    return message_from_row(row)
+
+
+async def search(
+    view: View,
+    tenant: str,
+    agent_id: str,
+    query: str,
+    *,
+    limit: int = 10,
+    roles: tuple[str, ...] = ("user", "assistant"),
+) -> list[StoredMessage]:
+    """The agent's messages that share words with `query`, best first, whatever their age."""
+    if not 1 <= limit <= limits.MESSAGE_SEARCH_RESULTS_MAX:
+        raise InvalidInput(f"limit must be between 1 and {limits.MESSAGE_SEARCH_RESULTS_MAX}, not {limit}")
+    match = match_query(query, scope_token(tenant, agent_id))
+    hits = await view.fetch(_SEARCH, match, limits.MESSAGE_SEARCH_RESULTS_MAX) if match else []
+    if not hits:
+        return []
+    rank = {seq: place for place, (seq, _) in enumerate(hits)}
+    sql = f"SELECT seq, {_COLUMNS} FROM message WHERE tenant = ? AND agent_id = ?"
+    rows = await view.fetch(f"{sql} AND seq IN ({','.join(map(str, rank))})", tenant, agent_id)
+    rows.sort(key=lambda row: rank[row[0]])
+    found = (message_from_row(row[1:]) for row in rows)
+    return [message for message in found if message.body.role in roles][:limit]

@@ -1,0 +1,116 @@
+"""The words of a trajectory: messages, runs, steps and calls."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from umi.wire.types import Message, Usage
+
+RunStatus = Literal["created", "running", "completed", "failed", "cancelled"]
+OPEN_STATUSES: tuple[RunStatus, ...] = ("created", "running")
+
+StopReason = Literal[
+    "end_turn",
+    "error",
+    "llm_api_error",
+    "invalid_llm_response",
+    "max_steps",
+    "max_tokens_exceeded",
+    "tool_rule",
+    "cancelled",
+    "context_window_overflow_in_system_prompt",
+]
+
+
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of an agent's history. `position` counts from 0 without gaps within an agent."""
+
+    tenant: str
+    id: str
+    agent_id: str
+    position: int
+    run_id: str | None
+    step_id: str | None
+    body: Message
+    otid: str | None = None
+    created_at_ms: int = 0
+
+
+class RunInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as its sender gave it, with the id it will have in the history."""
+
+    id: str
+    body: Message
+    otid: str | None = None
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a sender may set for one run."""
+
+    max_steps: int = 50
+    stream_tokens: bool = False
+    background: bool = False
+    model: str | None = None  # another handle than the agent's own, for this run
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn, from the moment its input was acknowledged."""
+
+    tenant: str
+    id: str
+    agent_id: str
+    status: RunStatus
+    input: list[RunInput]
+    options: RunOptions
+    stop_reason: StopReason | None = None
+    error: dict[str, Any] | None = None  # {"kind", "message"}
+    created_at_ms: int = 0
+    completed_at_ms: int | None = None
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One model call. `request` is a list of content hashes whose bodies, joined, are the exact body that was sent;
+    `response` the hash of the exact bytes that came back, or None if nothing did."""
+
+    tenant: str
+    id: str
+    run_id: str
+    agent_id: str
+    number: int  # from 1 within the run
+    state: Literal["intent", "done", "failed"]
+    model: str  # the handle
+    provider: str
+    provider_type: str
+    model_name: str  # as the provider reported it
+    model_version: str
+    context_window_tokens: int
+    finish: str | None = None
+    stop_reason: StopReason | None = None
+    error: dict[str, Any] | None = None
+    usage: Usage = Usage()
+    request: list[bytes] = []
+    response: bytes | None = None
+    provider_request_id: str | None = None
+    started_at_ms: int = 0
+    model_duration_ms: float = 0.0
+    completed_at_ms: int | None = None
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One tool call of a step. Written as an intent before it is made when it reaches outside our store."""
+
+    tenant: str
+    step_id: str
+    run_id: str
+    agent_id: str
+    number: int  # from 0 within the step
+    tool_call_id: str
+    tool: str
+    arguments: str
+    state: Literal["intent", "done", "interrupted"]
+    result_message_id: str | None = None
+    is_error: bool = False
+    level: str = ""  # the isolation it really ran at
+    stdout: list[str] = []
+    stderr: list[str] = []
+    duration_ms: float = 0.0

@@ -1,0 +1,69 @@
+"""The tables of trajectories. Every read and write of them is in this package."""
+
+from umi.index import create_text_table
+from umi.storage import Migration
+
+MIGRATIONS = [
+    Migration(
+        "kelpie.trajectories",
+        1,
+        f"""
+        CREATE TABLE message (
+            seq INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL, id TEXT NOT NULL, agent_id TEXT NOT NULL, position INTEGER NOT NULL,
+            run_id TEXT, step_id TEXT, role TEXT NOT NULL, body BLOB NOT NULL, otid TEXT,
+            created_at_ms INTEGER NOT NULL,
+            UNIQUE (tenant, id), UNIQUE (tenant, agent_id, position)
+        ) STRICT;
+        CREATE INDEX message_run ON message (tenant, run_id) WHERE run_id IS NOT NULL;
+        CREATE INDEX message_step ON message (tenant, step_id) WHERE step_id IS NOT NULL;
+        {create_text_table("message_text")};
+
+        CREATE TABLE run (
+            seq INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL, id TEXT NOT NULL, agent_id TEXT NOT NULL, status TEXT NOT NULL, stop_reason TEXT,
+            input BLOB NOT NULL, options BLOB NOT NULL, background INTEGER NOT NULL, error BLOB,
+            created_at_ms INTEGER NOT NULL, completed_at_ms INTEGER,
+            UNIQUE (tenant, id)
+        ) STRICT;
+        CREATE INDEX run_agent ON run (tenant, agent_id, seq);
+        CREATE INDEX run_open ON run (seq) WHERE status IN ('created', 'running');
+
+        CREATE TABLE step (
+            seq INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL, id TEXT NOT NULL, run_id TEXT NOT NULL, agent_id TEXT NOT NULL,
+            number INTEGER NOT NULL, state TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL, provider_type TEXT NOT NULL,
+            model_name TEXT NOT NULL, model_version TEXT NOT NULL, context_window_tokens INTEGER NOT NULL,
+            finish TEXT, stop_reason TEXT, error BLOB, usage BLOB NOT NULL, request BLOB NOT NULL, response BLOB,
+            provider_request_id TEXT, started_at_ms INTEGER NOT NULL, model_duration_ms REAL NOT NULL,
+            completed_at_ms INTEGER,
+            UNIQUE (tenant, id), UNIQUE (tenant, run_id, number)
+        ) STRICT;
+        CREATE INDEX step_agent ON step (tenant, agent_id, seq);
+
+        CREATE TABLE call (
+            tenant TEXT NOT NULL, step_id TEXT NOT NULL, run_id TEXT NOT NULL, agent_id TEXT NOT NULL,
+            number INTEGER NOT NULL, tool_call_id TEXT NOT NULL, tool TEXT NOT NULL, arguments TEXT NOT NULL,
+            state TEXT NOT NULL, result_message_id TEXT, is_error INTEGER NOT NULL, level TEXT NOT NULL,
+            stdout BLOB NOT NULL, stderr BLOB NOT NULL, duration_ms REAL NOT NULL,
+            PRIMARY KEY (tenant, step_id, number)
+        ) STRICT;
+        CREATE INDEX call_message ON call (tenant, result_message_id) WHERE result_message_id IS NOT NULL;
+
+        CREATE TABLE content (
+            tenant TEXT NOT NULL, hash BLOB NOT NULL, body BLOB NOT NULL,
+            UNIQUE (tenant, hash)
+        ) STRICT;
+        """,
+    )
+]
+
+
+def of_agent_deleted(tenant: str, agent_id: str) -> list[tuple[str, tuple[str, str]]]:
+    """The statements that remove an agent's trajectory. Contents stay: other agents may share them."""
+    text = "DELETE FROM message_text WHERE rowid IN (SELECT seq FROM message WHERE tenant = ? AND agent_id = ?)"
+    tables = ("message", "call", "step", "run")
+    return [
+        (text, (tenant, agent_id)),
+        *((f"DELETE FROM {table} WHERE tenant = ? AND agent_id = ?", (tenant, agent_id)) for table in tables),
+    ]

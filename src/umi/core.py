@@ -1,0 +1,279 @@
+"""Core memory: labelled blocks, attached to scopes.
+
+One table serves umi's own promotion and kelpie's agents. A block belongs to a tenant and is attached to any number
+of scopes; within a scope its label is unique. Writers either state the version they read (guard "block") or append
+in a way that commutes, so that no update is lost however many write at once.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from umi import limits
+from umi.entity import Block
+from umi.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
+from umi.storage import Changes, Migration, Page, Row, View, paged
+
+MIGRATIONS = [
+    Migration(
+        "umi.core",
+        1,
+        """
+        CREATE TABLE block (
+            seq INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL, id TEXT NOT NULL, label TEXT NOT NULL, value TEXT NOT NULL,
+            limit_chars INTEGER NOT NULL, description TEXT, type TEXT,
+            read_only INTEGER NOT NULL, hidden INTEGER NOT NULL, metadata TEXT NOT NULL, tags TEXT NOT NULL,
+            version INTEGER NOT NULL, created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
+            UNIQUE (tenant, id)
+        ) STRICT;
+        CREATE INDEX block_label ON block (tenant, label);
+        CREATE TABLE block_scope (
+            tenant TEXT NOT NULL, scope TEXT NOT NULL, label TEXT NOT NULL, block_id TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            PRIMARY KEY (tenant, scope, label),
+            FOREIGN KEY (tenant, block_id) REFERENCES block (tenant, id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX block_scope_block ON block_scope (tenant, block_id);
+        """,
+    )
+]
+
+_COLUMNS = (
+    "block.tenant, block.id, block.label, value, limit_chars, description, type, read_only, hidden, metadata, tags,"
+    " version, created_at_ms, updated_at_ms"
+)
+OF_SCOPE = (
+    f"SELECT {_COLUMNS} FROM block_scope s JOIN block ON block.tenant = s.tenant AND block.id = s.block_id"
+    " WHERE s.tenant = ? AND s.scope = ? ORDER BY s.position, s.label"
+)
+_BY_LABEL = (
+    f"SELECT {_COLUMNS} FROM block_scope s JOIN block ON block.tenant = s.tenant AND block.id = s.block_id"
+    " WHERE s.tenant = ? AND s.scope = ? AND s.label = ?"
+)
+_BY_ID = f"SELECT {_COLUMNS} FROM block WHERE tenant = ? AND id = ?"
+_INSERT = "INSERT INTO block VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ATTACH = (
+    "INSERT INTO block_scope SELECT ?1, ?2, ?3, ?4,"
+    " (SELECT coalesce(max(position), -1) + 1 FROM block_scope WHERE tenant = ?1 AND scope = ?2)"
+)
+_CREATE_IF_ABSENT = (
+    "INSERT INTO block SELECT NULL, ?1, ?3, ?4, '', ?5, NULL, NULL, 0, 0, '{}', '[]', 1, ?6, ?6"
+    " WHERE NOT EXISTS (SELECT 1 FROM block_scope WHERE tenant = ?1 AND scope = ?2 AND label = ?4)"
+)
+_ATTACH_IF_ABSENT = (
+    f"{_ATTACH} WHERE NOT EXISTS (SELECT 1 FROM block_scope WHERE tenant = ?1 AND scope = ?2 AND label = ?3)"
+)
+_APPEND = (
+    "UPDATE block SET value = CASE value WHEN '' THEN ?4 ELSE value || char(10) || ?4 END,"
+    " version = version + 1, updated_at_ms = ?5"
+    " WHERE tenant = ?1 AND id = (SELECT block_id FROM block_scope WHERE tenant = ?1 AND scope = ?2 AND label = ?3)"
+    " AND read_only = 0 AND length(value) + CASE value WHEN '' THEN 0 ELSE 1 END + length(?4) <= limit_chars"
+)
+_UPDATE = (
+    "UPDATE block SET label = ?, value = ?, limit_chars = ?, description = ?, type = ?, read_only = ?, hidden = ?,"
+    " metadata = ?, tags = ?, version = version + 1, updated_at_ms = ? WHERE tenant = ? AND id = ? AND version = ?"
+)
+
+
+def block_from_row(row: Row) -> Block:
+    return Block(
+        tenant=row[0],
+        id=row[1],
+        label=row[2],
+        value=row[3],
+        limit_chars=row[4],
+        description=row[5],
+        type=row[6],
+        read_only=bool(row[7]),
+        hidden=bool(row[8]),
+        metadata=msgspec.json.decode(row[9]),
+        tags=msgspec.json.decode(row[10]),
+        version=row[11],
+        created_at_ms=row[12],
+        updated_at_ms=row[13],
+    )
+
+
+def check(block: Block) -> None:
+    """Raise InvalidInput or LimitExceeded for a block that breaks its own bounds or ours."""
+    if not block.label or not block.label.strip():
+        raise InvalidInput("a block needs a label that is not blank")
+    if len(block.label) > limits.BLOCK_LABEL_CHARS_MAX:
+        raise LimitExceeded("the block label", len(block.label), limits.BLOCK_LABEL_CHARS_MAX, "characters")
+    if not 0 <= block.limit_chars <= limits.BLOCK_VALUE_CHARS_MAX:
+        raise LimitExceeded(
+            f"the limit of block '{block.label}'", block.limit_chars, limits.BLOCK_VALUE_CHARS_MAX, "characters"
+        )
+    if len(block.value) > block.limit_chars:
+        raise LimitExceeded(f"the value of block '{block.label}'", len(block.value), block.limit_chars, "characters")
+    if len(block.description or "") > limits.BLOCK_DESCRIPTION_CHARS_MAX:
+        raise LimitExceeded(
+            f"the description of block '{block.label}'",
+            len(block.description or ""),
+            limits.BLOCK_DESCRIPTION_CHARS_MAX,
+            "characters",
+        )
+
+
+async def of_scope(view: View, tenant: str, scope: str) -> list[Block]:
+    """The blocks of a scope in the order they were attached."""
+    return [block_from_row(row) for row in await view.fetch(OF_SCOPE, tenant, scope)]
+
+
+async def by_label(view: View, tenant: str, scope: str, label: str) -> Block:
+    """Raises NotFound, naming the labels the scope does have."""
+    row = await view.one(_BY_LABEL, tenant, scope, label)
+    if row is None:
+        known = ", ".join(block.label for block in await of_scope(view, tenant, scope)) or "none"
+        raise NotFound(f"no block labelled '{label}' is attached here; attached labels: {known}")
+    return block_from_row(row)
+
+
+async def get(view: View, tenant: str, block_id: str) -> Block:
+    row = await view.one(_BY_ID, tenant, block_id)
+    if row is None:
+        raise NotFound(f"no block has the id '{block_id}'")
+    return block_from_row(row)
+
+
+async def scopes_of(view: View, tenant: str, block_id: str) -> list[str]:
+    rows = await view.fetch("SELECT scope FROM block_scope WHERE tenant = ? AND block_id = ?", tenant, block_id)
+    return [row[0] for row in rows]
+
+
+async def list_blocks(
+    view: View, tenant: str, page: Page, *, label: str | None = None, text: str | None = None
+) -> list[Block]:
+    """A page of a tenant's blocks by age; `text` is found in label or value."""
+    select = f"SELECT {_COLUMNS} FROM block WHERE tenant = ? AND hidden = 0"
+    params = [tenant]
+    if label is not None:
+        select += " AND label = ?"
+        params.append(label)
+    if text is not None:
+        select += " AND (instr(value, ?) OR instr(label, ?))"
+        params += [text, text]
+    sql, bound = paged(select, params, page, table="block", tenant=tenant)
+    return [block_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+def plan_create(block: Block) -> Changes:
+    """Insert a block; it is attached to nothing yet. Raises InvalidInput, LimitExceeded."""
+    check(block)
+    return Changes().write(
+        _INSERT,
+        block.tenant,
+        block.id,
+        block.label,
+        block.value,
+        block.limit_chars,
+        block.description,
+        block.type,
+        int(block.read_only),
+        int(block.hidden),
+        msgspec.json.encode(block.metadata).decode(),
+        msgspec.json.encode(block.tags).decode(),
+        block.version,
+        block.created_at_ms,
+        block.updated_at_ms,
+    )
+
+
+def plan_attach(tenant: str, scope: str, block_id: str, label: str) -> Changes:
+    """Attach a block as the last of a scope. The commit raises Conflict if the scope has that label already."""
+    return Changes().write(_ATTACH, tenant, scope, label, block_id)
+
+
+def plan_detach(tenant: str, scope: str, block_id: str) -> Changes:
+    return Changes().write(
+        "DELETE FROM block_scope WHERE tenant = ? AND scope = ? AND block_id = ?", tenant, scope, block_id
+    )
+
+
+def plan_delete(tenant: str, block_id: str) -> Changes:
+    """Delete a block and every attachment of it."""
+    return Changes().write("DELETE FROM block WHERE tenant = ? AND id = ?", tenant, block_id)
+
+
+def plan_update(old: Block, new: Block, now_ms: int) -> Changes:
+    """Replace what `old` says by what `new` says, if nobody changed it since `old` was read (guard "block")."""
+    check(new)
+    changes = Changes().guard(
+        "block",
+        _UPDATE,
+        new.label,
+        new.value,
+        new.limit_chars,
+        new.description,
+        new.type,
+        int(new.read_only),
+        int(new.hidden),
+        msgspec.json.encode(new.metadata).decode(),
+        msgspec.json.encode(new.tags).decode(),
+        now_ms,
+        old.tenant,
+        old.id,
+        old.version,
+    )
+    if new.label != old.label:
+        changes.write(
+            "UPDATE block_scope SET label = ? WHERE tenant = ? AND block_id = ?", new.label, old.tenant, old.id
+        )
+    return changes
+
+
+async def plan_append(
+    view: View, tenant: str, scope: str, label: str, text: str, block_id: str, now_ms: int
+) -> Changes:
+    """Add `text` as a new line of the block labelled `label`, creating and attaching it (as `block_id`) if absent.
+
+    Creating and appending are decided inside the commit, so any number of appends at once make one block with all
+    texts. Raises LimitExceeded or InvalidInput for what the view already shows to be impossible.
+    """
+    row = await view.one(_BY_LABEL, tenant, scope, label)
+    known = block_from_row(row) if row else None
+    limit_chars = known.limit_chars if known else limits.BLOCK_VALUE_CHARS_DEFAULT
+    value = f"{known.value}\n{text}" if known and known.value else text
+    check(Block(tenant=tenant, id=block_id, label=label, value=value, limit_chars=limit_chars))
+    if known and known.read_only:
+        raise InvalidInput(f"block '{label}' is read-only")
+    return (
+        Changes()
+        .write(_CREATE_IF_ABSENT, tenant, scope, block_id, label, limits.BLOCK_VALUE_CHARS_DEFAULT, now_ms)
+        .write(_ATTACH_IF_ABSENT, tenant, scope, label, block_id)
+        .guard("block", _APPEND, tenant, scope, label, text, now_ms)
+    )
+
+
+async def append(view: View, tenant: str, scope: str, label: str, text: str, *, block_id: str, now_ms: int) -> None:
+    """plan_append, committed. Raises what plan_append raises, also when another writer filled the block meanwhile."""
+    try:
+        await view.database.commit(
+            await plan_append(view, tenant, scope, label, text, block_id=block_id, now_ms=now_ms)
+        )
+    except GuardFailed:
+        # Only a block that became full or read-only since the plan refuses an append: planning again says which.
+        await plan_append(view, tenant, scope, label, text, block_id=block_id, now_ms=now_ms)
+        raise Conflict(f"block '{label}' changed while it was written; try again") from None
+
+
+async def edit(view: View, tenant: str, block_id: str, now_ms: int, fields: dict[str, Any]) -> Block:
+    """Change some fields of a block, whoever else is writing it. Raises NotFound, Conflict, LimitExceeded."""
+    for _ in range(limits.BLOCK_EDIT_ATTEMPTS_MAX):
+        old = await get(view, tenant, block_id)
+        new = msgspec.structs.replace(old, **fields)
+        try:
+            await view.database.commit(plan_update(old, new, now_ms))
+        except GuardFailed:
+            continue
+        except Conflict:
+            raise Conflict(f"a scope of block '{old.label}' has a block labelled '{new.label}' already") from None
+        return msgspec.structs.replace(new, version=old.version + 1, updated_at_ms=now_ms)
+    raise Conflict(f"block '{block_id}' is being changed by too many writers at once; try again")
+
+
+def render(blocks: Sequence[Block]) -> str:
+    """The blocks as Markdown, in order: a heading per label, the value under it."""
+    return "\n\n".join(f"## {block.label}\n{block.value}" for block in blocks)

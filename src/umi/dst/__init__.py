@@ -1,0 +1,17 @@
+"""The seams between our code and the world: time, chance, names and tasks.
+
+    clock.py   Clock: SystemClock in production, ManualClock in tests
+    rng.py     Rng: named forks of one seed; SystemRng draws from the operating system
+    ids.py     Ids: `agent-<uuid4>` names drawn from an Rng
+    host.py    Host: the three together, plus `spawn` for background tasks
+
+Everything else receives a Host. Nothing else reads the wall clock or draws randomness (a lint enforces it), so
+that the same code runs under one seed.
+"""
+
+from umi.dst.clock import Clock, ManualClock, SystemClock
+from umi.dst.host import Host
+from umi.dst.ids import Ids
+from umi.dst.rng import Rng, SystemRng
+
+__all__ = ["Clock", "Host", "Ids", "ManualClock", "Rng", "SystemClock", "SystemRng"]
