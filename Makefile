@@ -37,7 +37,7 @@ setup: ## the virtual environment in .venv, with everything for working on kelpi
 		"$$found" -m venv --clear $(VENV); \
 	fi; \
 	echo "installing kelpie[dev] into $(VENV) ($$($(BIN)/python --version))"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
 	echo "$$sum" > $(VENV)/stamp
 
 demo: setup ## ask the demo warehouse questions: no key, no network
@@ -65,8 +65,8 @@ bench: setup ## the measurements behind every published figure
 constraints: setup ## rewrite constraints.txt with today's versions
 	@rm -rf build/constraints
 	@$(BIN)/python -m venv build/constraints
-	@build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,local]'
-	@{ grep '^#' constraints.txt; build/constraints/bin/python -m pip freeze --exclude kelpie | sort -f; } > build/constraints.txt
+	@build/constraints/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev,local]'
+	@{ grep '^#' constraints.txt; build/constraints/bin/python -m pip freeze --exclude-editable | sort -f; } > build/constraints.txt
 	@mv build/constraints.txt constraints.txt
 	@rm -rf build/constraints
 

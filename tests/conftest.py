@@ -1,6 +1,5 @@
 """What every test stands on: asyncio for coroutine tests, no way out to the network, no model that costs money."""
 
-import inspect
 import os
 import socket
 
@@ -8,15 +7,26 @@ import pytest
 
 from umi.dst import Host, ManualClock, Rng
 
+# What a machine may lack, and what then is skipped. The same list, for people, is in tests/README.md.
+CAPABILITIES = {
+    "another-user": "run a process as another user (root, or no test of file modes)",
+    "demo-data": "the demo warehouse's source data",
+    "extras": "install packages into fresh virtual environments",
+    "letta-client": "Letta's own Python client",
+    "letta-openapi": "Letta's published API description",
+    "sandbox": "bubblewrap with user namespaces",
+    "small-disk": "mount a file system of one megabyte",
+}
+REQUIRED = {name.strip() for name in os.environ.get("KELPIE_REQUIRE", "").split(",") if name.strip()}
+
 MODEL_VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_BASE_URL", "VLLM_API_BASE")
 for variable in MODEL_VARIABLES:
     os.environ.pop(variable, None)
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if inspect.iscoroutinefunction(getattr(item, "obj", None)):
-            item.add_marker(pytest.mark.anyio)
+def pytest_configure():
+    if unknown := REQUIRED - set(CAPABILITIES):
+        raise pytest.UsageError(f"KELPIE_REQUIRE names {sorted(unknown)}; there are {sorted(CAPABILITIES)}")
 
 
 @pytest.fixture
@@ -35,6 +45,21 @@ def only_loopback(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def needs():
+    """`needs("sandbox", available, "bwrap can't make a user namespace")`: skip unless `available`, or fail if
+    KELPIE_REQUIRE names the capability."""
+
+    def check(capability, available, why):
+        assert capability in CAPABILITIES, f"{capability} is not in CAPABILITIES"
+        if not available and capability in REQUIRED:
+            pytest.fail(f"KELPIE_REQUIRE demands {capability}: {why}", pytrace=False)
+        if not available:
+            pytest.skip(f"needs {capability}: {why}")
+
+    return check
 
 
 @pytest.fixture

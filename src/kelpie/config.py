@@ -1,5 +1,6 @@
 """Configuration: read once at start, typed, frozen, passed down. Nobody else reads the environment."""
 
+import os
 from collections.abc import Mapping
 
 import msgspec
@@ -59,6 +60,11 @@ VARIABLES = {
 _INTEGERS = {"port": (0, 65_535), "idle_before_deactivation_ms": (100, 86_400_000)}
 _CHOICES = {"log_level": ("debug", "info", "warning", "error"), "log_format": ("text", "json")}
 KEY_CHARS_MIN = 16
+
+
+def load(**given: object) -> Config:
+    """The settings of this process's environment, with `given` on top."""
+    return from_environment(os.environ, **given)
 
 
 def from_environment(environment: Mapping[str, str], **given: object) -> Config:

@@ -12,6 +12,7 @@ CallerError
 EnvironmentFault
 └── MissingExtra         an optional dependency isn't installed; says which extra
 InternalError
+├── NumberWithoutSource  an answer holds a number that no query gave; it is not shown
 └── Fenced               another activation took the actor over; this one stops without answering
 """
 
@@ -46,6 +47,7 @@ __all__ = [
     "ModelError",
     "NotAuthenticated",
     "NotFound",
+    "NumberWithoutSource",
     "QueryFailed",
     "QueryRefused",
     "QueueFull",
@@ -99,6 +101,14 @@ class MissingExtra(EnvironmentFault):
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs the extra '{extra}': pip install 'kelpie[{extra}]'")
         self.extra = extra
+
+
+class NumberWithoutSource(InternalError):
+    """`number` is the text that stands in no result."""
+
+    def __init__(self, number: str, message: str) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 class Fenced(InternalError):

@@ -48,6 +48,11 @@ OF_SCOPE = (
     f"SELECT {_COLUMNS} FROM block_scope s JOIN block ON block.tenant = s.tenant AND block.id = s.block_id"
     " WHERE s.tenant = ? AND s.scope = ? ORDER BY s.position, s.label"
 )
+# The same for a JSON list of scopes; the scope comes first in each row.
+OF_SCOPES = (
+    f"SELECT s.scope, {_COLUMNS} FROM block_scope s JOIN block ON block.tenant = s.tenant AND block.id = s.block_id"
+    " WHERE s.tenant = ? AND s.scope IN (SELECT value FROM json_each(?)) ORDER BY s.scope, s.position, s.label"
+)
 _BY_LABEL = (
     f"SELECT {_COLUMNS} FROM block_scope s JOIN block ON block.tenant = s.tenant AND block.id = s.block_id"
     " WHERE s.tenant = ? AND s.scope = ? AND s.label = ?"
@@ -143,20 +148,61 @@ async def scopes_of(view: View, tenant: str, block_id: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def list_blocks(
-    view: View, tenant: str, page: Page, *, label: str | None = None, text: str | None = None
-) -> list[Block]:
-    """A page of a tenant's blocks by age; `text` is found in label or value."""
-    select = f"SELECT {_COLUMNS} FROM block WHERE tenant = ? AND hidden = 0"
-    params = [tenant]
+def _matching(
+    select: str, tenant: str, label: str | None, texts: dict[str, str], tags: list[str] | None, match_all_tags: bool
+) -> tuple[str, list[Any]]:
+    select, params = f"{select} FROM block WHERE tenant = ? AND hidden = 0", [tenant]
     if label is not None:
         select += " AND label = ?"
         params.append(label)
+    for column, text in texts.items():
+        assert column in ("label", "value", "description")
+        select += f" AND instr(lower({column}), lower(?))"
+        params.append(text)
+    if tags:
+        wanted = len(set(tags)) if match_all_tags else 1
+        select += (
+            " AND (SELECT count(DISTINCT t.value) FROM json_each(block.tags) t"
+            f" WHERE t.value IN (SELECT value FROM json_each(?))) >= {wanted}"
+        )
+        params.append(msgspec.json.encode(tags).decode())
+    return select, params
+
+
+async def list_blocks(
+    view: View,
+    tenant: str,
+    page: Page,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    texts: dict[str, str] | None = None,
+    tags: list[str] | None = None,
+    match_all_tags: bool = False,
+) -> list[Block]:
+    """A page of a tenant's blocks by age. `text` is found in label or value; `texts` are found in the column they are
+    for ("label", "value", "description"), whatever the case; a block with any of `tags` (or all) matches. Hidden blocks
+    are left out."""
+    select, params = _matching(f"SELECT {_COLUMNS}", tenant, label, texts or {}, tags, match_all_tags)
     if text is not None:
         select += " AND (instr(value, ?) OR instr(label, ?))"
         params += [text, text]
     sql, bound = paged(select, params, page, table="block", tenant=tenant)
     return [block_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+async def count_blocks(
+    view: View,
+    tenant: str,
+    *,
+    label: str | None = None,
+    tags: list[str] | None = None,
+    match_all_tags: bool = False,
+) -> int:
+    """How many blocks list_blocks would go through."""
+    select, params = _matching("SELECT count(*)", tenant, label, {}, tags, match_all_tags)
+    total: int = (await view.fetch(select, *params))[0][0]
+    return total
 
 
 def plan_create(block: Block) -> Changes:

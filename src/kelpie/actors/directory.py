@@ -6,7 +6,7 @@ row means that somebody else took over, and the activation stops without answeri
 """
 
 from kelpie.actors.identity import ActorId
-from kelpie.errors import Fenced, GuardFailed
+from kelpie.errors import Fenced, GuardFailed, NotFound
 from umi.storage import Changes, Database, Migration, Row
 
 MIGRATIONS = [
@@ -45,10 +45,20 @@ class Placement:
         self.position = position
 
     @classmethod
-    async def claim(cls, database: Database, actor_id: ActorId, silo: str) -> "Placement":
-        """Take the actor over: from this commit on every earlier activation of it is fenced."""
-        claim = Changes().write(_CLAIM, actor_id.tenant, actor_id.kind, actor_id.key, silo)
-        epoch, position = (await database.commit(claim))[0]
+    async def claim(
+        cls, database: Database, actor_id: ActorId, silo: str, exists: Changes | None = None
+    ) -> "Placement":
+        """Take the actor over: from this commit on every earlier activation of it is fenced.
+
+        exists  guards that what the actor stands for is there, in the same commit: a deleted one leaves no placement
+        Raises NotFound if it isn't.
+        """
+        claim = Changes().extend(exists or Changes())
+        claim.write(_CLAIM, actor_id.tenant, actor_id.kind, actor_id.key, silo)
+        try:
+            epoch, position = (await database.commit(claim))[-1]
+        except GuardFailed as error:
+            raise NotFound(f"{actor_id} does not exist, or was deleted") from error
         return cls(database, actor_id, epoch, position)
 
     async def commit(self, changes: Changes) -> list[Row]:

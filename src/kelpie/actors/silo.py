@@ -16,7 +16,7 @@ from kelpie.actors.identity import ActorId
 from kelpie.errors import CallerError, QueueFull
 from kelpie.events import ActivationChanged, Events, QueueChanged
 from umi.dst import Host
-from umi.storage import Database
+from umi.storage import Changes, Database
 
 
 class Actor(Protocol):
@@ -30,6 +30,7 @@ class Actor(Protocol):
 
 
 ActorFactory = Callable[[Placement], Actor]
+ExistsGuard = Callable[[ActorId], Changes]
 
 
 class _Slot:
@@ -58,20 +59,21 @@ class Silo:
         self._host = host
         self._events = events
         self._idle_ms = idle_ms
-        self._factories: dict[str, ActorFactory] = {}
+        self._kinds: dict[str, tuple[ActorFactory, ExistsGuard]] = {}
         self._slots: dict[ActorId, _Slot] = {}
         self._live = 0
         self._waiting = 0
 
-    def register(self, kind: str, factory: ActorFactory) -> None:
-        self._factories[kind] = factory
+    def register(self, kind: str, factory: ActorFactory, exists: ExistsGuard = lambda _: Changes()) -> None:
+        """`exists` gives the guard that an activation of this kind demands of the store."""
+        self._kinds[kind] = (factory, exists)
 
     def start(self) -> None:
         """Begin to deactivate what is idle."""
         self._host.spawn(self._sweep(), "silo sweep")
 
     def ref(self, kind: str, key: str, tenant: str) -> "ActorRef":
-        assert kind in self._factories, f"no actor of kind {kind} is registered"
+        assert kind in self._kinds, f"no actor of kind {kind} is registered"
         return ActorRef(self, ActorId(kind, key, tenant))
 
     @property
@@ -134,8 +136,8 @@ class Silo:
                 done.set_result(answer)
 
     async def _activate(self, actor_id: ActorId, slot: _Slot) -> None:
-        placement = await Placement.claim(self._database, actor_id, self.name)
-        actor = self._factories[actor_id.kind](placement)
+        factory, exists = self._kinds[actor_id.kind]
+        actor = factory(await Placement.claim(self._database, actor_id, self.name, exists(actor_id)))
         await actor.activate()
         slot.actor = actor
         self._live += 1

@@ -13,7 +13,7 @@ from umi import archival
 from umi.storage import Changes, Migration, Page, Row, View, paged
 
 ACTOR_KIND = "agent"
-_NAME = re.compile(r"^[\w '\-.,:()]+$", re.UNICODE)
+_NAME = re.compile(r"[\w '\-.,:()]+", re.UNICODE)
 
 MIGRATIONS = [
     Migration(
@@ -36,7 +36,8 @@ MIGRATIONS = [
         CREATE TABLE agent_tool (
             tenant TEXT NOT NULL, agent_id TEXT NOT NULL, tool_id TEXT NOT NULL, position INTEGER NOT NULL,
             PRIMARY KEY (tenant, agent_id, tool_id),
-            FOREIGN KEY (tenant, agent_id) REFERENCES agent (tenant, id) ON DELETE CASCADE
+            FOREIGN KEY (tenant, agent_id) REFERENCES agent (tenant, id) ON DELETE CASCADE,
+            FOREIGN KEY (tenant, tool_id) REFERENCES tool (tenant, id) ON DELETE CASCADE
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX agent_tool_tool ON agent_tool (tenant, tool_id);
         """,
@@ -88,9 +89,14 @@ def actor_id(tenant: str, agent_id: str) -> ActorId:
     return ActorId(ACTOR_KIND, agent_id, tenant)
 
 
+def exists(who: ActorId) -> Changes:
+    """The guard that an agent is there, for a commit that stands on it."""
+    return Changes().guard("agent", SELECT_AGENT, who.tenant, who.key)
+
+
 def check(agent: Agent) -> None:
     """Raise InvalidInput or LimitExceeded for what can't be stored."""
-    if not _NAME.match(agent.name):
+    if not _NAME.fullmatch(agent.name):
         raise InvalidInput(f"the agent name {agent.name!r} may hold letters, digits, spaces and ' - . , : ( ) only")
     for what, size, maximum, unit in (
         ("the agent's name", len(agent.name), limits.AGENT_NAME_CHARS_MAX, "characters"),
@@ -181,6 +187,11 @@ def plan_detach_tool(tenant: str, agent_id: str, tool_id: str) -> Changes:
     )
 
 
+def plan_forget_tool(tenant: str, tool_id: str) -> Changes:
+    """Detach a tool from every agent: it is being deleted."""
+    return Changes().write("DELETE FROM agent_tool WHERE tenant = ? AND tool_id = ?", tenant, tool_id)
+
+
 async def tool_ids(view: View, tenant: str, agent_id: str) -> list[str]:
     """The attached tools in the order they were attached."""
     rows = await view.fetch(
@@ -196,6 +207,35 @@ async def get(view: View, tenant: str, agent_id: str) -> Agent:
     return agent_from_row(row)
 
 
+def _matching(
+    select: str,
+    tenant: str,
+    name: str | None,
+    tags: list[str] | None,
+    match_all_tags: bool,
+    text: str | None,
+    ids: list[str] | None,
+) -> tuple[str, list[Any]]:
+    select, params = f"{select} FROM agent WHERE tenant = ?", [tenant]
+    if name is not None:
+        select += " AND name = ?"
+        params.append(name)
+    if text is not None:
+        select += " AND instr(lower(name), lower(?))"
+        params.append(text)
+    if ids is not None:
+        select += " AND id IN (SELECT value FROM json_each(?))"
+        params.append(msgspec.json.encode(ids).decode())
+    if tags:
+        wanted = len(set(tags)) if match_all_tags else 1
+        select += (
+            " AND (SELECT count(*) FROM agent_tag t WHERE t.tenant = agent.tenant AND t.agent_id = agent.id"
+            f" AND t.tag IN (SELECT value FROM json_each(?))) >= {wanted}"
+        )
+        params.append(msgspec.json.encode(tags).decode())
+    return select, params
+
+
 async def list_agents(
     view: View,
     tenant: str,
@@ -208,28 +248,21 @@ async def list_agents(
     ids: list[str] | None = None,
 ) -> list[Agent]:
     """A page of a tenant's agents by age; `text` is a substring of the name."""
-    select, params = "SELECT body FROM agent WHERE tenant = ?", [tenant]
-    if name is not None:
-        select += " AND name = ?"
-        params.append(name)
-    if text is not None:
-        select += " AND instr(lower(name), lower(?))"
-        params.append(text)
-    if ids is not None:
-        select += f" AND id IN ({','.join('?' * len(ids))})"
-        params += ids
-    if tags:
-        marks = ",".join("?" * len(tags))
-        wanted = len(set(tags)) if match_all_tags else 1
-        select += (
-            f" AND (SELECT count(*) FROM agent_tag t WHERE t.tenant = agent.tenant AND t.agent_id = agent.id"
-            f" AND t.tag IN ({marks})) >= {wanted}"
-        )
-        params += tags
+    select, params = _matching("SELECT body", tenant, name, tags, match_all_tags, text, ids)
     sql, bound = paged(select, params, page, table="agent", tenant=tenant)
     return [agent_from_row(row) for row in await view.fetch(sql, *bound)]
 
 
-async def count(view: View, tenant: str) -> int:
-    total: int = (await view.fetch("SELECT count(*) FROM agent WHERE tenant = ?", tenant))[0][0]
+async def count(
+    view: View,
+    tenant: str,
+    *,
+    name: str | None = None,
+    tags: list[str] | None = None,
+    match_all_tags: bool = False,
+    text: str | None = None,
+) -> int:
+    """How many agents list_agents would go through."""
+    select, params = _matching("SELECT count(*)", tenant, name, tags, match_all_tags, text, None)
+    total: int = (await view.fetch(select, *params))[0][0]
     return total

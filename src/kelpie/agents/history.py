@@ -21,9 +21,9 @@ class History:
         return cls(await messages.latest(view, tenant, agent_id, limits.HISTORY_MESSAGES_MAX))
 
     def conversation(self) -> list[Message]:
-        """What the model may be shown, oldest first. The stored system message is left out: the context compiles it
-        anew from the agent and its blocks."""
-        return [message.body for message in self._stored if message.body.role != "system"]
+        """What the model may be shown, oldest first. The system message an agent is made with belongs to no run and is
+        left out: the context compiles it anew from the agent and its blocks."""
+        return [message.body for message in self._stored if message.run_id is not None]
 
     def answered(self) -> set[str]:
         """The ids of tool calls that have a result."""

@@ -13,16 +13,17 @@ from typing import Any
 import msgspec
 
 from kelpie.actors import ActorRef, Silo
+from kelpie.agents import agent as agents
 from kelpie.agents import limits
 from kelpie.agents.actor import AgentActor, TakeTurn
-from kelpie.agents.agent import ACTOR_KIND, SELECT_AGENT
+from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.errors import EnvironmentFault, Fenced, GuardFailed, InvalidInput, NotFound, UmiError
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import runs
 from kelpie.trajectories.records import Run, RunInput, RunOptions
-from umi.storage import Changes, View
+from umi.storage import View
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Inbox:
         self._workshop = workshop
         self._silo = silo
         self._open: dict[str, RunStream] = {}
-        silo.register(ACTOR_KIND, lambda placement: AgentActor(placement, workshop))
+        silo.register(ACTOR_KIND, lambda placement: AgentActor(placement, workshop), agents.exists)
 
     async def accept(self, tenant: str, agent_id: str, incoming: Sequence[RunInput], options: RunOptions) -> RunStream:
         """Acknowledge messages to an agent: when this returns, the run is durable and will reach an end.
@@ -58,8 +59,7 @@ class Inbox:
         ref = self._silo.ref(ACTOR_KIND, agent_id, tenant)
         ref.reserve()
         try:
-            exists = Changes().guard("agent", SELECT_AGENT, tenant, agent_id)
-            await self._workshop.database.commit(exists.extend(runs.plan_accept(run)))
+            await self._workshop.database.commit(agents.exists(ref.actor_id).extend(runs.plan_accept(run)))
         except GuardFailed:
             raise NotFound(f"no agent has the id '{agent_id}'") from None
         finally:

@@ -12,10 +12,10 @@ from umi.storage import Changes, View
 ENGINES = ("duckdb",)
 
 _COLUMNS = "tenant, id, name, engine, config, created_at_ms"
-_INSERT = f"INSERT INTO connection ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own constant
-_ONE = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? AND id = ?"  # noqa: S608 - our own constant
-_BY_NAME = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? AND name = ?"  # noqa: S608 - our own constant
-_ALL = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? ORDER BY name"  # noqa: S608 - our own constant
+_INSERT = f"INSERT INTO connection ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+_ONE = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? AND id = ?"
+_BY_NAME = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? AND name = ?"
+_ALL = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? ORDER BY name"
 _DELETE = "DELETE FROM connection WHERE tenant = ? AND id = ?"
 _USERS = "SELECT name FROM semantic_model WHERE tenant = ? AND connection_id = ? ORDER BY name"
 
@@ -55,7 +55,9 @@ def new_connection(host: Host, tenant: str, name: str, engine: str, config: dict
 async def plan_create(view: View, connection: Connection) -> Changes:
     """Store it. Raises Conflict if the tenant has a connection of that name."""
     if await view.one(_BY_NAME, connection.tenant, connection.name):
-        raise Conflict(f"there is a connection named '{connection.name}' already; choose another name or delete that one")
+        raise Conflict(
+            f"there is a connection named '{connection.name}' already; choose another name or delete that one"
+        )
     config = msgspec.json.encode(connection.config).decode()
     return Changes().write(
         _INSERT,

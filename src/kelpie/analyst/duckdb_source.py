@@ -19,7 +19,7 @@ from umi.dst import Host
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_CONFIG = {
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -47,7 +47,7 @@ class SourceTable(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Which state of the data a result stands on: the file as it was when the query ran."""
+    """Which state of the data a result stands on: the file as it was when it was opened for the query."""
 
     path: str
     size_bytes: int
@@ -57,8 +57,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 class DuckDbSource:
     """Open with `await DuckDbSource.open(...)`. Queries may overlap; each has its own cursor."""
 
-    def __init__(self, host: Host, path: str, workers: Workers, connection: "DuckDBPyConnection") -> None:
-        self.path = path
+    def __init__(self, host: Host, snapshot: Snapshot, workers: Workers, connection: "DuckDBPyConnection") -> None:
+        self.snapshot = snapshot  # a reader keeps the file it opened, so this holds until it is opened again
         self._host = host
         self._workers = workers
         self._connection = connection
@@ -70,21 +70,25 @@ class DuckDbSource:
             import duckdb
         except ImportError as error:
             raise MissingExtra("a duckdb connection", "analyst") from error
-        if not os.path.isfile(path):
+        if not os.path.isfile(path):  # noqa: ASYNC240 - one stat, at opening
             raise InvalidInput(f"there is no file {path}; give the path of a DuckDB database")
 
         def connect() -> "DuckDBPyConnection":
             return duckdb.connect(path, read_only=True, config=_CONFIG)
 
         try:
+            snapshot = _snapshot(path)
             connection = await workers.run(connect)
         except duckdb.Error as error:
             raise InvalidInput(f"{path} can't be opened as a DuckDB database: {_first_line(error)}") from error
-        return cls(host, path, workers, connection)
+        return cls(host, snapshot, workers, connection)
 
-    def snapshot(self) -> Snapshot:
-        state = os.stat(self.path)
-        return Snapshot(self.path, state.st_size, state.st_mtime_ns // 1_000_000)
+    def is_current(self) -> bool:
+        """Whether the file is still the one that was opened."""
+        try:
+            return _snapshot(self.snapshot.path) == self.snapshot
+        except OSError:
+            return False
 
     async def schema(self) -> list[SourceTable]:
         """The tables and views of the main schema, by name."""
@@ -95,13 +99,11 @@ class DuckDbSource:
         tables = []
         for name, its_columns in columns.items():
             quoted = name.replace('"', '""')
-            counted = await self.query(f'SELECT count(*) FROM "{quoted}"', rows_max=1)  # noqa: S608 - quoted name
+            counted = await self.query(f'SELECT count(*) FROM "{quoted}"', rows_max=1)
             tables.append(SourceTable(name, its_columns, counted.rows[0][0]))
         return tables
 
-    async def query(
-        self, sql: str, *, rows_max: int, timeout_ms: float = limits.QUERY_TIMEOUT_MS_DEFAULT
-    ) -> Table:
+    async def query(self, sql: str, *, rows_max: int, timeout_ms: float = limits.QUERY_TIMEOUT_MS_DEFAULT) -> Table:
         """At most `rows_max` rows of `sql`, which the guard has passed.
 
         Cancelling the call stops the query. Raises QueryFailed: the engine refused it, or it took too long.
@@ -128,6 +130,11 @@ class DuckDbSource:
 
     async def close(self) -> None:
         await self._workers.run(self._connection.close)
+
+
+def _snapshot(path: str) -> Snapshot:
+    state = os.stat(path)
+    return Snapshot(path, state.st_size, state.st_mtime_ns // 1_000_000)
 
 
 def _run(cursor: "DuckDBPyConnection", sql: str, rows_max: int) -> tuple[list[str], list[str], list[list[Any]], bool]:

@@ -1,6 +1,6 @@
 """A table of results: what a data source answers, in values that JSON can carry."""
 
-import datetime
+import datetime as dt
 import decimal
 import math
 from collections.abc import Iterable, Sequence
@@ -50,9 +50,9 @@ def as_cell(value: Any) -> Cell:
         return value if len(value) <= limits.CELL_CHARS_MAX else value[: limits.CELL_CHARS_MAX] + _CUT_MARK
     if isinstance(value, decimal.Decimal):
         return _as_number(value)
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+    if isinstance(value, dt.datetime | dt.date | dt.time):
         return value.isoformat()
-    if isinstance(value, datetime.timedelta):
+    if isinstance(value, dt.timedelta):
         return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return as_cell("\\x" + bytes(value).hex())

@@ -2,6 +2,8 @@
 
 ERROR_TEXT_CHARS_MAX = 2_000
 MESSAGE_SEARCH_RESULTS_MAX = 100
+MESSAGE_SEARCH_CANDIDATES_MAX = 400  # what the text index proposes before role and date filter
 RUN_INPUT_MESSAGES_MAX = 100
 EXPORT_PAGE_RUNS = 50  # runs read at a time, so that an export never holds the store for long
 EXPORT_RUNS_MAX = 100_000
+EXPORT_STEP_MESSAGES_MAX = 1_000  # messages one step can have added

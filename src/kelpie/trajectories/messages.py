@@ -100,12 +100,17 @@ async def search(
     *,
     limit: int = 10,
     roles: tuple[str, ...] = ("user", "assistant"),
+    since_ms: int | None = None,
+    until_ms: int | None = None,
 ) -> list[StoredMessage]:
-    """The agent's messages that share words with `query`, best first, whatever their age."""
+    """The agent's messages that share words with `query`, best first, whatever their age.
+
+    since_ms, until_ms  bounds on when the message was stored, both included
+    """
     if not 1 <= limit <= limits.MESSAGE_SEARCH_RESULTS_MAX:
         raise InvalidInput(f"limit must be between 1 and {limits.MESSAGE_SEARCH_RESULTS_MAX}, not {limit}")
     match = match_query(query, scope_token(tenant, agent_id))
-    hits = await view.fetch(_SEARCH, match, limits.MESSAGE_SEARCH_RESULTS_MAX) if match else []
+    hits = await view.fetch(_SEARCH, match, limits.MESSAGE_SEARCH_CANDIDATES_MAX) if match else []
     if not hits:
         return []
     rank = {seq: place for place, (seq, _) in enumerate(hits)}
@@ -113,4 +118,10 @@ async def search(
     rows = await view.fetch(f"{sql} AND seq IN ({','.join(map(str, rank))})", tenant, agent_id)
     rows.sort(key=lambda row: rank[row[0]])
     found = (message_from_row(row[1:]) for row in rows)
-    return [message for message in found if message.body.role in roles][:limit]
+    return [
+        message
+        for message in found
+        if message.body.role in roles
+        and (since_ms is None or message.created_at_ms >= since_ms)
+        and (until_ms is None or message.created_at_ms <= until_ms)
+    ][:limit]

@@ -12,6 +12,12 @@ from umi.storage import Changes, Page, Row, View, paged
 _COLUMNS = "tenant, id, agent_id, status, stop_reason, input, options, error, created_at_ms, completed_at_ms"
 _INSERT = "INSERT INTO run VALUES (NULL, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, NULL)"
 _OPEN = f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') ORDER BY seq"
+# For a JSON list of agents: agent, stop reason, times of the newest run that ended.
+LAST_ENDED = (
+    "SELECT run.agent_id, run.stop_reason, run.created_at_ms, run.completed_at_ms FROM json_each(?2) asked JOIN run"
+    " ON run.seq = (SELECT r.seq FROM run r WHERE r.tenant = ?1 AND r.agent_id = asked.value"
+    " AND r.completed_at_ms IS NOT NULL ORDER BY r.seq DESC LIMIT 1)"
+)
 _START = "UPDATE run SET status = 'running' WHERE tenant = ? AND id = ? AND status IN ('created', 'running')"
 _END = (
     "UPDATE run SET status = ?, stop_reason = ?, error = ?, completed_at_ms = ?"

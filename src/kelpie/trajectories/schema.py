@@ -32,7 +32,8 @@ MIGRATIONS = [
         CREATE TABLE step (
             seq INTEGER PRIMARY KEY,
             tenant TEXT NOT NULL, id TEXT NOT NULL, run_id TEXT NOT NULL, agent_id TEXT NOT NULL,
-            number INTEGER NOT NULL, state TEXT NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL, provider_type TEXT NOT NULL,
+            number INTEGER NOT NULL, state TEXT NOT NULL, model TEXT NOT NULL,
+            provider TEXT NOT NULL, provider_type TEXT NOT NULL,
             model_name TEXT NOT NULL, model_version TEXT NOT NULL, context_window_tokens INTEGER NOT NULL,
             finish TEXT, stop_reason TEXT, error BLOB, usage BLOB NOT NULL, request BLOB NOT NULL, response BLOB,
             provider_request_id TEXT, started_at_ms INTEGER NOT NULL, model_duration_ms REAL NOT NULL,

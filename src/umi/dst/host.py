@@ -32,8 +32,12 @@ class Host:
         return task
 
     async def close(self) -> None:
-        """Cancel what still runs and wait for it to end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel what still runs and wait for it to end, together with what it starts while it ends.
+
+        Called from a task of this host, it leaves that one task running.
+        """
+        caller = asyncio.current_task()
+        while tasks := [task for task in self._tasks if task is not caller]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

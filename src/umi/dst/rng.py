@@ -37,7 +37,7 @@ class SystemRng(Rng):
         super().__init__("system")
         self._random = random.SystemRandom()
 
-    def fork(self, name: str) -> "Rng":
+    def fork(self, name: str) -> "Rng":  # noqa: ARG002 - the operating system's randomness has no forks
         return self
 
     def bytes(self, count: int) -> bytes:

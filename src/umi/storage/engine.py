@@ -25,7 +25,7 @@ from umi.errors import (
     StoreNewer,
     StoreReadOnly,
 )
-from umi.storage.changes import Changes
+from umi.storage.changes import Write
 from umi.storage.database import Migration, Row
 from umi.storage.lock import FileLock
 
@@ -38,19 +38,27 @@ PRAGMA foreign_keys=ON;
 PRAGMA cache_size=-16000;
 PRAGMA temp_store=MEMORY;
 """
+_MAGIC = b"SQLite format 3\0"
 _SCHEMA_TABLE = "CREATE TABLE IF NOT EXISTS room_schema (room TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT"
+_RECORD_MIGRATION = "INSERT INTO room_schema VALUES (?1, ?2) ON CONFLICT(room) DO UPDATE SET number = ?2"
+# A row that breaks these was wrong before it came here; nobody else's change made it so.
+_OUR_BUGS = {
+    apsw.SQLITE_CONSTRAINT_CHECK,
+    apsw.SQLITE_CONSTRAINT_DATATYPE,
+    apsw.SQLITE_CONSTRAINT_NOTNULL,
+}
 
 
 @dataclass(slots=True)
 class Read:
     queries: Sequence[tuple[str, tuple[Any, ...]]]
-    over: Changes | None
+    over: Sequence[Write] = ()  # applied first and undone afterwards
     outcome: list[list[Row]] | Exception | None = None
 
 
 @dataclass(slots=True)
 class Commit:
-    changes: Changes
+    writes: Sequence[Write]
     outcome: list[Row] | Exception | None = None
 
 
@@ -64,24 +72,27 @@ class Engine:
     def __init__(self, path: str, migrations: Iterable[Migration], *, vfs: str | None = None) -> None:
         self.path = path
         self._wal_pages = 0
+        self._in_doubt = False
+        self._connection: apsw.Connection | None = None
         self._lock: FileLock | None = FileLock(path) if vfs is None and path != ":memory:" else None
         try:
-            if self._lock is not None and os.path.exists(path) and not os.access(path, os.W_OK):
-                raise StoreReadOnly(f"{path} is read-only; make it writable for this user")
+            if self._lock is not None:
+                _refuse_unusable(path)
             self._connection = apsw.Connection(path, vfs=vfs)
             self._prepare(list(migrations))
-        except BaseException as error:
-            self._release()
-            if isinstance(error, apsw.Error):
-                raise _translate(error, path) from error
+        except apsw.Error as error:
+            self.close()
+            raise _translate(error, path) from error
+        except BaseException:
+            self.close()
             raise
 
     def _prepare(self, migrations: list[Migration]) -> None:
         for pragma in _PRAGMAS.strip().split("\n"):
-            self._connection.execute(pragma).fetchall()
-        self._connection.set_wal_hook(self._on_wal_commit)
-        self._connection.execute(_SCHEMA_TABLE)
-        found = dict(self._connection.execute("SELECT room, number FROM room_schema").fetchall())
+            self._execute(pragma)
+        self._sql.set_wal_hook(self._on_wal_commit)
+        self._execute(_SCHEMA_TABLE)
+        found: dict[str, int] = dict(self._execute("SELECT room, number FROM room_schema"))
         known: dict[str, int] = {}
         for migration in migrations:
             assert migration.number == known.get(migration.room, 0) + 1, f"gap in the migrations of {migration.room}"
@@ -89,25 +100,36 @@ class Engine:
         for room, number in found.items():
             if number > known.get(room, 0):
                 raise StoreNewer(self.path, room, number, known.get(room, 0))
-        for migration in migrations:
-            if migration.number > found.get(migration.room, 0):
-                with self._connection:
-                    self._connection.execute(migration.sql)
-                    self._connection.execute(
-                        "INSERT INTO room_schema VALUES (?1, ?2) ON CONFLICT(room) DO UPDATE SET number = ?2",
-                        (migration.room, migration.number),
-                    )
+        with self._sql:  # all or none: after a crash in an upgrade the older version still opens the file
+            for migration in migrations:
+                if migration.number > found.get(migration.room, 0):
+                    self._execute(migration.sql)
+                    self._execute(_RECORD_MIGRATION, (migration.room, migration.number))
 
-    def _on_wal_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:
+    @property
+    def _sql(self) -> apsw.Connection:
+        assert self._connection is not None, "the engine is closed"
+        return self._connection
+
+    def _execute(self, sql: str, params: tuple[Any, ...] = ()) -> list[Row]:
+        """All rows. Fetching them is what runs every statement of `sql` to its end."""
+        return self._sql.execute(sql, params).fetchall()
+
+    def _on_wal_commit(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
     def run(self, batch: Batch) -> None:
         """Fill in the outcome of every job: reads first, on the state before the batch's commits."""
+        try:
+            self._end_doubt()
+        except apsw.Error as error:
+            _fail([*batch.reads, *batch.commits], self._as_store_error(error))
+            return
         for read in batch.reads:
             try:
                 read.outcome = self._read(read)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the boundary of one caller's job: it becomes that job's outcome
                 read.outcome = self._as_store_error(error)
         if batch.commits:
             self._commit_group(batch.commits)
@@ -117,39 +139,55 @@ class Engine:
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file. A failure is harmless here: the log keeps the commits."""
         with contextlib.suppress(apsw.Error):
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._sql.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._wal_pages = 0
 
     def close(self) -> None:
-        self.checkpoint()
-        self._connection.close()
-        self._release()
-
-    def _release(self) -> None:
+        """Checkpoint and let go of the file. Harmless when done twice."""
+        if self._connection is not None:
+            self.checkpoint()
+            self._connection.close()
+            self._connection = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
+    def _end_doubt(self) -> None:
+        """Decide a COMMIT that failed, before anybody reads.
+
+        SQLite forgot that commit, but its frames may stand complete at the end of the log: a restart would bring
+        back what a reload didn't see. One more durable commit overwrites them, so that "not there" stays true.
+        """
+        if self._in_doubt:
+            ((version,),) = self._execute("PRAGMA user_version")  # ours to use: nothing else reads it
+            self._execute(f"PRAGMA user_version = {(version + 1) % 2**31}")
+            self._in_doubt = False
+
     def _read(self, read: Read) -> list[list[Row]]:
-        if read.over is None:
-            return [self._connection.execute(sql, params).fetchall() for sql, params in read.queries]
-        self._connection.execute("SAVEPOINT overlay")
+        if not read.over:
+            return [self._execute(sql, params) for sql, params in read.queries]
+        # A whole ROLLBACK: ROLLBACK TO a savepoint and RELEASE would write the touched pages to the log and sync.
+        self._execute("BEGIN")
         try:
             self._apply(read.over)
-            return [self._connection.execute(sql, params).fetchall() for sql, params in read.queries]
+            return [self._execute(sql, params) for sql, params in read.queries]
         finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK TO overlay")
-                self._connection.execute("RELEASE overlay")
+            self._roll_back()
 
-    def _apply(self, changes: Changes) -> list[Row]:
+    def _roll_back(self) -> None:
+        if self._sql.in_transaction:  # some errors have rolled back already
+            self._execute("ROLLBACK")
+
+    def _apply(self, writes: Sequence[Write]) -> list[Row]:
         """Run the writes in order; returns the rows of RETURNING clauses."""
         returned: list[Row] = []
-        for write in changes.writes:
-            cursor = self._connection.execute(write.sql, write.params)
-            rows = cursor.fetchall()
+        for write in writes:
+            changes_before = self._sql.total_changes()
+            rows = self._execute(write.sql, write.params)
             if write.guard is not None:
-                touched = len(rows) or (0 if write.sql.lstrip()[:6].upper() == "SELECT" else self._connection.changes())
+                # changes() still tells of an earlier statement when this one wrote nothing.
+                wrote = self._sql.total_changes() != changes_before
+                touched = len(rows) or (self._sql.changes() if wrote else 0)
                 if touched != write.rows:
                     raise GuardFailed(write.guard, write.rows, touched)
             returned.extend(rows)
@@ -158,45 +196,84 @@ class Engine:
     def _commit_group(self, commits: list[Commit]) -> None:
         """All commits of a batch share one transaction and one sync; each has its own savepoint and fails alone."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except apsw.Error as error:
-            return _fail(commits, self._as_store_error(error))
-        for commit in commits:
-            self._connection.execute("SAVEPOINT one")
-            try:
-                commit.outcome = self._apply(commit.changes)
-            except Exception as error:
-                commit.outcome = self._as_store_error(error)
-                if not self._connection.in_transaction:
+            self._execute("BEGIN IMMEDIATE")
+            for commit in commits:
+                self._attempt(commit)
+                if not self._sql.in_transaction and isinstance(commit.outcome, Exception):
                     # A full disk or an I/O error rolls the whole transaction back: nobody's commit was written.
-                    return _fail(commits, commit.outcome)
-                self._connection.execute("ROLLBACK TO one")
-            self._connection.execute("RELEASE one")
+                    _fail(commits, commit.outcome)
+                    return
+            if not all(isinstance(commit.outcome, Exception) for commit in commits):
+                self._commit(commits)
+        except apsw.Error as error:  # from BEGIN, SAVEPOINT or RELEASE
+            _fail(commits, self._as_store_error(error))
+        finally:
+            self._roll_back()
+
+    def _attempt(self, commit: Commit) -> None:
+        self._execute("SAVEPOINT one")
         try:
-            self._connection.execute("COMMIT")
+            commit.outcome = self._apply(commit.writes)
+            self._refuse_dangling_keys()
+        except Exception as error:  # noqa: BLE001 - the boundary of one caller's job: it becomes that job's outcome
+            commit.outcome = self._as_store_error(error)
+            if not self._sql.in_transaction:
+                return
+            self._execute("ROLLBACK TO one")
+        self._execute("RELEASE one")
+
+    def _refuse_dangling_keys(self) -> None:
+        """COMMIT would refuse the whole group for one deferred foreign key that points nowhere."""
+        if self._sql.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0]:
+            raise Conflict("FOREIGN KEY constraint failed")
+
+    def _commit(self, commits: list[Commit]) -> None:
+        try:
+            self._execute("COMMIT")
+        except apsw.FullError as error:  # the frame that makes the commit valid is the last one: it isn't there
+            _fail(commits, self._as_store_error(error))
         except apsw.Error as error:
-            with contextlib.suppress(apsw.Error):
-                self._connection.execute("ROLLBACK")
-            full = isinstance(error, apsw.FullError)
-            text = f"COMMIT on {self.path} failed ({error}); the outcome is unknown, reload before going on"
-            unknown = StoreFull(f"the disk holding {self.path} is full") if full else CommitUnknown(text)
+            self._in_doubt = True
+            unknown = CommitUnknown(
+                f"COMMIT on {self.path} failed ({error}); the outcome is unknown, reload before going on"
+            )
             unknown.__cause__ = error
-            _fail([c for c in commits if not isinstance(c.outcome, Exception)], unknown)
+            _fail(commits, unknown)
 
     def _as_store_error(self, error: Exception) -> Exception:
         return _translate(error, self.path) if isinstance(error, apsw.Error) else error
 
 
-def _fail(commits: Iterable[Commit], error: Exception) -> None:
-    for commit in commits:
-        commit.outcome = error
+def _refuse_unusable(path: str) -> None:
+    """What SQLite would let pass: it opens a read-only file and fails at the first write, and takes a file that is
+    too short for a database (somebody's notes) for an empty one."""
+    if not os.path.isfile(path):
+        return
+    if not os.access(path, os.W_OK):
+        raise StoreReadOnly(f"{path} is read-only; make it writable for this user")
+    with open(path, "rb") as file:
+        start = file.read(len(_MAGIC))
+    # With a journal beside it, a file may be half created: SQLite completes or undoes that itself.
+    if start not in (b"", _MAGIC) and not os.path.exists(f"{path}-journal"):
+        raise StoreCorrupt(f"{path} is damaged or not a database (it starts with {start!r}); restore it from a backup")
+
+
+def _fail(jobs: Iterable[Read | Commit], error: Exception) -> None:
+    """Give `error` to every job that hasn't failed on its own."""
+    for job in jobs:
+        if not isinstance(job.outcome, Exception):
+            job.outcome = error
+
+
+def _extended(error: apsw.Error) -> int:
+    return int(getattr(error, "extendedresult", 0))  # set by apsw on every error that SQLite reported
 
 
 def _translate(error: apsw.Error, path: str) -> Exception:
     """The apsw error in our words, with what to do about it."""
     translated: Exception
     match error:
-        case apsw.ConstraintError():
+        case apsw.ConstraintError() if _extended(error) not in _OUR_BUGS:
             translated = Conflict(str(error))
         case apsw.BusyError() | apsw.LockedError():
             translated = StoreInUse(path, None)

@@ -1,12 +1,13 @@
 """A Database in one SQLite file.
 
 Callers append jobs; while a batch runs on the writer thread the next one gathers, so that under load many commits
-share one sync and alone a commit waits for nobody. Everything outside `_run_batch` happens on one event loop.
+share one sync and alone a commit waits for nobody. Everything outside `Engine.run` happens on one event loop.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from umi import limits
@@ -19,6 +20,30 @@ from umi.storage.engine import Batch, Commit, Engine, Read
 CommitListener = Callable[[int, float], None]  # (commits in the group, duration in ms)
 
 
+@dataclass(slots=True)
+class _Job:
+    work: Read | Commit
+    done: asyncio.Future[Any]
+    hooks: Sequence[Callable[[], None]] = ()
+
+    def finish(self, broken: BaseException | None) -> None:
+        """Run the hooks of a commit that is durable, then tell the caller. A hook that raises is a bug of its room:
+        the others run all the same, and the caller hears of it."""
+        outcome = broken or self.work.outcome
+        if not isinstance(outcome, BaseException):
+            for hook in self.hooks:
+                try:
+                    hook()
+                except Exception as error:  # noqa: BLE001 - the boundary between rooms; raised in the committer
+                    outcome = error
+        if self.done.cancelled():
+            return  # the caller went away
+        if isinstance(outcome, BaseException):
+            self.done.set_exception(outcome)
+        else:
+            self.done.set_result(outcome)
+
+
 class SqliteDatabase:
     """Open with `await SqliteDatabase.open(path, migrations)`; at most one process may hold the file."""
 
@@ -27,9 +52,11 @@ class SqliteDatabase:
         self._host = host
         self._writer = writer
         self._on_group = on_group
-        self._waiting: list[tuple[Read | Commit, asyncio.Future[Any]]] = []
-        self._running = False
+        self._waiting: list[_Job] = []
+        self._idle = asyncio.Event()  # no batch is running
+        self._idle.set()
         self._closed = False
+        self._released: asyncio.Future[None] | None = None
 
     @classmethod
     async def open(
@@ -44,13 +71,16 @@ class SqliteDatabase:
         """Create or open `path` and bring its schema up to date.
 
         on_group  called on the loop after each group of commits, with its size and its duration in ms
-        Raises StoreInUse, StoreNewer, StoreCorrupt, StoreReadOnly.
+        vfs       the name of an apsw VFS to open the file through; such a file isn't locked against other processes
+        Raises StoreInUse, StoreNewer, StoreCorrupt, StoreReadOnly, StoreFull.
         """
         writer = ThreadPoolExecutor(1, thread_name_prefix="umi-writer")
-        loop = asyncio.get_running_loop()
+        opening = writer.submit(Engine, path, list(migrations), vfs=vfs)
         try:
-            engine = await loop.run_in_executor(writer, lambda: Engine(path, list(migrations), vfs=vfs))
+            engine = await asyncio.wrap_future(opening)
         except BaseException:
+            # Cancelled, the caller will never close what the thread may still be opening.
+            opening.add_done_callback(_close_opened)
             writer.shutdown(wait=False)
             raise
         return cls(engine, host or Host(), writer, on_group)
@@ -65,67 +95,70 @@ class SqliteDatabase:
     async def read(
         self, queries: Sequence[tuple[str, tuple[Any, ...]]], over: Changes | None = None
     ) -> list[list[Row]]:
-        rows: list[list[Row]] = await self._submit(Read(queries, over))
+        # Copied: the writer thread must not see what the loop adds meanwhile. The same in `commit`.
+        rows: list[list[Row]] = await self._submit(Read(tuple(queries), tuple(over.writes) if over else ()))
         return rows
 
     async def commit(self, changes: Changes) -> list[Row]:
-        returned: list[Row] = await self._submit(Commit(changes)) if changes.writes else []
-        for hook in changes.after_commit:
+        """As the protocol says. Once submitted, a commit and its hooks happen even if the caller is cancelled."""
+        hooks = tuple(changes.after_commit)
+        if changes.writes:
+            returned: list[Row] = await self._submit(Commit(tuple(changes.writes)), hooks)
+            return returned
+        for hook in hooks:
             hook()
-        return returned
+        return []
 
     async def close(self) -> None:
         """Finish what was submitted, checkpoint, and let go of the file."""
-        if self._closed:
-            return
         self._closed = True
-        loop = asyncio.get_running_loop()
-        while self._running:
-            await asyncio.sleep(0.001)
-        await loop.run_in_executor(self._writer, self._engine.close)
-        self._writer.shutdown(wait=True)
+        await self._idle.wait()
+        if self._released is None:
+            self._released = asyncio.get_running_loop().run_in_executor(self._writer, self._engine.close)
+            self._writer.shutdown(wait=False)
+        await asyncio.shield(self._released)  # every caller returns when the file is free; none can interrupt it
 
-    async def _submit(self, job: Read | Commit) -> Any:
+    async def _submit(self, work: Read | Commit, hooks: Sequence[Callable[[], None]] = ()) -> Any:
         if self._closed:
             raise StoreClosed(f"{self.path} was closed")
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append((job, done))
-        if not self._running:
-            self._running = True
+        job = _Job(work, loop.create_future(), hooks)
+        self._waiting.append(job)
+        if self._idle.is_set():
+            self._idle.clear()
             self._start_batch(loop)
-        # Shielded: a caller that goes away must not un-happen a commit that is under way.
-        return await asyncio.shield(done)
+        # A caller that goes away cancels this future alone; what it submitted happens all the same.
+        return await job.done
 
     def _start_batch(self, loop: asyncio.AbstractEventLoop) -> None:
         jobs, self._waiting = self._waiting[: limits.COMMIT_GROUP_MAX], self._waiting[limits.COMMIT_GROUP_MAX :]
         batch = Batch(
-            reads=[job for job, _ in jobs if isinstance(job, Read)],
-            commits=[job for job, _ in jobs if isinstance(job, Commit)],
+            reads=[job.work for job in jobs if isinstance(job.work, Read)],
+            commits=[job.work for job in jobs if isinstance(job.work, Commit)],
         )
         started_ms = self._host.clock.monotonic_ms()
         running = loop.run_in_executor(self._writer, self._engine.run, batch)
-        running.add_done_callback(lambda ran: self._finish_batch(loop, jobs, batch, started_ms, ran))
+        running.add_done_callback(lambda ran: self._finish_batch(loop, jobs, len(batch.commits), started_ms, ran))
 
     def _finish_batch(
         self,
         loop: asyncio.AbstractEventLoop,
-        jobs: list[tuple[Read | Commit, asyncio.Future[Any]]],
-        batch: Batch,
+        jobs: list[_Job],
+        commits: int,
         started_ms: float,
         ran: asyncio.Future[None],
     ) -> None:
-        broken = ran.exception()
-        for job, done in jobs:
-            if done.cancelled():
-                continue
-            if broken is not None or isinstance(job.outcome, Exception):
-                done.set_exception(broken if broken is not None else job.outcome)  # type: ignore[arg-type]
-            else:
-                done.set_result(job.outcome)
-        if batch.commits and self._on_group is not None:
-            self._on_group(len(batch.commits), self._host.clock.monotonic_ms() - started_ms)
+        duration_ms = self._host.clock.monotonic_ms() - started_ms
+        for job in jobs:
+            job.finish(ran.exception())
         if self._waiting:
             self._start_batch(loop)
         else:
-            self._running = False
+            self._idle.set()
+        if commits and self._on_group is not None:
+            self._on_group(commits, duration_ms)  # last: a listener that raises must not stop the store
+
+
+def _close_opened(opening: "Future[Engine]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -1,0 +1,119 @@
+"""How the analyst's tools describe themselves to a model. The planner needs none of it; language models do."""
+
+from typing import Any
+
+from kelpie.analyst import limits
+from umi.wire.types import ToolSpec
+
+_STRINGS = {"type": "array", "items": {"type": "string"}}
+
+LIST_METRICS = ToolSpec(
+    name="list_metrics",
+    description=(
+        "What can be asked about the connected data: every metric (a number with one definition), the dimensions to"
+        " group and filter by with their values, the days the data cover, named periods such as seasons, and topics"
+        " that the data can't answer. Call it first; use its names exactly in query_metric."
+    ),
+    parameters={"type": "object", "properties": {}, "required": []},
+)
+
+_FILTER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "dimension": {"type": "string", "description": "The dimension's name."},
+        "values": {
+            "type": "array",
+            "items": {"type": ["string", "number", "boolean", "null"]},
+            "description": "Values as list_metrics shows them; their other names work too. null: rows without a value.",
+        },
+        "op": {"type": "string", "enum": ["in", "not_in"], "description": 'Default "in".'},
+    },
+    "required": ["dimension", "values"],
+}
+_ORDER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "by": {"type": "string", "description": "A metric, dimension or grain of this query."},
+        "direction": {"type": "string", "enum": ["asc", "desc"], "description": 'Default "desc".'},
+    },
+    "required": ["by"],
+}
+
+QUERY_METRIC = ToolSpec(
+    name="query_metric",
+    description=(
+        "Numbers by name: one or more metrics, optionally by dimensions and by time, filtered. The right SQL is made"
+        " from the definitions, so prefer this to run_sql. The result's query_id proves where its numbers come from:"
+        " use only numbers from its rows in your answer, rounded as `format` says, and name the query_id."
+    ),
+    parameters={
+        "type": "object",
+        "properties": {
+            "metrics": {**_STRINGS, "description": "Names of metrics, the most important first."},
+            "dimensions": {**_STRINGS, "description": "Names of dimensions: one row for each combination of values."},
+            "filters": {"type": "array", "items": _FILTER, "description": "All of them must hold."},
+            "time_from": {"type": "string", "description": "First day, YYYY-MM-DD."},
+            "time_to": {"type": "string", "description": "Last day, included, YYYY-MM-DD."},
+            "grain": {
+                "type": "string",
+                "enum": ["day", "week", "month", "quarter", "year"],
+                "description": "One row for each of these: a time series.",
+            },
+            "order": {"type": "array", "items": _ORDER, "description": "Default: by time, then by dimension."},
+            "limit": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": limits.QUERY_ROWS_MAX,
+                "description": "At most so many rows, for example 5 for a top five. Needs `order`.",
+            },
+        },
+        "required": ["metrics"],
+    },
+)
+
+RUN_SQL = ToolSpec(
+    name="run_sql",
+    description=(
+        "Run one read-only SELECT in DuckDB's SQL, for what no metric covers. Only the tables of the semantic model,"
+        f" no functions that read files or change from call to call, at most {limits.QUERY_ROWS_MAX:,} rows and"
+        f" {limits.QUERY_TIMEOUT_MS_DEFAULT // 1_000} seconds."
+    ),
+    parameters={
+        "type": "object",
+        "properties": {"sql": {"type": "string", "description": "The query. It is stored with its result."}},
+        "required": ["sql"],
+    },
+)
+
+CHART = ToolSpec(
+    name="chart",
+    description=(
+        "Draw the result of an earlier query: bars for a ranking, lines for a time series. The numbers come from the"
+        " stored result, never from you. Don't call it when the user wants tables."
+    ),
+    parameters={
+        "type": "object",
+        "properties": {
+            "query_id": {"type": "string", "description": "The query_id of a result of this conversation."},
+            "kind": {"type": "string", "enum": ["bar", "line"], "description": "Default: what fits the result."},
+            "title": {"type": "string", "description": "A short title that says what is shown and of when."},
+        },
+        "required": ["query_id"],
+    },
+)
+
+ASK_USER = ToolSpec(
+    name="ask_user",
+    description=(
+        "Ask the user one question and wait for the answer: when a word could mean several metrics, dimensions or"
+        " periods and the numbers would differ. Don't ask what list_metrics already tells."
+    ),
+    parameters={
+        "type": "object",
+        "properties": {
+            "question": {"type": "string", "description": "One short question."},
+            "options": {**_STRINGS, "description": "The possible answers, if there are few."},
+        },
+        "required": ["question"],
+    },
+)

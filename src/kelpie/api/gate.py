@@ -1,0 +1,134 @@
+"""The gate every request passes: who is asking, how much they may send, and what is noted about it afterwards."""
+
+import logging
+from ipaddress import ip_address
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kelpie.api import limits
+from kelpie.api.house import House
+from kelpie.errors import NotAuthenticated
+from kelpie.events import RequestEnded
+
+log = logging.getLogger(__name__)
+
+OPEN_PATHS = frozenset({"/health", "/v1/health"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Gate:
+    """Pure ASGI. A path is the same with and without a slash at its end; nothing is redirected."""
+
+    def __init__(self, app: ASGIApp, house: House) -> None:
+        self._app = app
+        self._house = house
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if len(scope["path"]) > 1 and scope["path"].endswith("/"):
+            scope["path"] = scope["path"].rstrip("/") or "/"
+        clock = self._house.workshop.host.clock
+        started_ms = clock.monotonic_ms()
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._pass(scope, receive, noting)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], _template(scope))
+            if status == 0:
+                await _refuse(noting, 500, "the server failed in a way it should not have; its log says more")
+        finally:
+            self._house.workshop.events.emit(
+                RequestEnded(
+                    tenant=scope.get("kelpie.tenant", ""),
+                    method=scope["method"],
+                    route=_template(scope),
+                    status=status,
+                    duration_ms=clock.monotonic_ms() - started_ms,
+                    outcome="ok" if 0 < status < 500 else "error",
+                )
+            )
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        if scope["path"] in OPEN_PATHS:
+            scope["kelpie.tenant"] = ""
+        elif not self._house.keys.are_required and not _is_own_host(_header(headers, b"host")):
+            # Without keys only this machine may call. A web page that had its name resolved to 127.0.0.1 is not it.
+            text = "without keys this server answers to localhost and IP addresses only; set KELPIE_KEYS"
+            return await _refuse(send, 403, text)
+        else:
+            try:
+                scope["kelpie.tenant"] = self._house.keys.tenant_of(_header(headers, b"authorization"))
+            except NotAuthenticated as error:
+                return await _refuse(send, error.http_status, str(error))
+        if scope["method"] in _WITH_BODY:
+            length = _header(headers, b"content-length")
+            if length is not None and length.isdigit() and int(length) > limits.REQUEST_BODY_BYTES_MAX:
+                return await _refuse(send, 413, _too_large())
+            receive = _bounded(receive)
+        await self._app(scope, receive, send)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Counts while reading: a body that doesn't say its length, or lies, is refused as well."""
+    size = 0
+
+    async def counting() -> Message:
+        nonlocal size
+        message = await receive()
+        if message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            if size > limits.REQUEST_BODY_BYTES_MAX:
+                raise HTTPException(413, _too_large())
+        return message
+
+    return counting
+
+
+def _too_large() -> str:
+    return f"the request body is larger than the {limits.REQUEST_BODY_BYTES_MAX:,} bytes that are allowed"
+
+
+def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+def _is_own_host(host: str | None) -> bool:
+    if host is None:
+        return True
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _template(scope: Scope) -> str:
+    """The route with its parameters' names: a path with ids in it would make a metric of each agent."""
+    return getattr(scope.get("route"), "path", "unmatched")
+
+
+async def _refuse(send: Send, status: int, text: str) -> None:
+    body = msgspec.json.encode({"detail": text})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,41 @@
+"""What Letta's API has and this server has not, yet: answered 501 and one sentence, so that a client can tell it from
+a wrong path."""
+
+import re
+
+from kelpie.errors import CallerError
+
+
+class NotServed(CallerError):
+    http_status = 501
+
+
+# Paths below /v1, as regular expressions. Paths that are served never come here.
+_RESOURCES = (
+    "_internal_.*|access-tokens|admin|anthropic|archives|auth|batches|chat|client-side-access-tokens|conversations"
+    "|embeddings|environments|folders|git|groups|identities|jobs|mcp-servers|messages|metadata|organizations|passages"
+    "|pipelines|projects|provider-models|providers|sandbox-config|schedules?|sources|tags|telemetry|templates|users"
+    "|voice-beta|zai"
+)
+_PARTS = (
+    rf"(?:{_RESOURCES})(?:/.*)?",
+    "agents/(?:import|search|search/count|messages/search)",
+    "agents/[^/]+/(?:archives|context|core-memory|core-memory/variables|export|files|folders|generate|groups|identities"
+    "|recompile|reset-messages|schedule|sources|summarize|system-prompt|tools/approval)(?:/.*)?",
+    "agents/[^/]+/messages/.+",
+    "agents/[^/]+/tools/[^/]+/run",
+    "blocks/[^/]+/identities/.+",
+    "runs/active",
+    "runs/[^/]+/(?:metrics|stream|trace)",
+    "steps/[^/]+/(?:feedback|messages|metrics|trace|transaction/.+)",
+    "steps/feedback(?:/.*)?",
+    "tools/(?:add-base-tools|generate-schema|generate-tool|mcp/.*|run|search)",
+)
+_UNSERVED = re.compile(rf"^/v1/(?:{'|'.join(_PARTS)})$")
+
+
+def sentence(method: str, path: str) -> str | None:
+    """What to answer for a path of Letta's that isn't served; None for a path it doesn't have."""
+    if _UNSERVED.match(path) is None:
+        return None
+    return f"{method} {path} is not served yet"

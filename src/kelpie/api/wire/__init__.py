@@ -1,0 +1,10 @@
+"""Letta's words: what clients send and get, and the functions that turn it into ours and back. Nothing below this
+package knows them.
+
+    agents, blocks, tools, archival, models   resources, both ways
+    messages   stored messages taken apart into Letta's; incoming: what clients send to agents
+    stream     a run's events while it is under way; partial: the text of a call that is still arriving
+    runs       runs, steps, usage, stop reasons
+    analyst    connections, semantic models, questions and what came of them
+    times      moments as text
+"""

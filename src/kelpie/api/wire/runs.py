@@ -1,0 +1,115 @@
+"""Runs, steps, usage and stop reasons on the wire."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kelpie.api.wire.times import iso, iso_or_none
+from kelpie.trajectories.records import Run, Step
+from umi.wire.types import Usage
+
+_STEP_STATUS = {"intent": "pending", "done": "success", "failed": "failed"}
+
+
+def run(one: Run) -> dict[str, Any]:
+    ended_ms = one.completed_at_ms
+    return {
+        "id": one.id,
+        "agent_id": one.agent_id,
+        "status": one.status,
+        "stop_reason": one.stop_reason,
+        "background": one.options.background,
+        "created_at": iso(one.created_at_ms),
+        "completed_at": iso_or_none(ended_ms),
+        "metadata": {"error": one.error} if one.error else None,
+        "request_config": None,
+        "conversation_id": None,
+        "base_template_id": None,
+        "callback_url": None,
+        "callback_sent_at": None,
+        "callback_status_code": None,
+        "callback_error": None,
+        "ttft_ns": None,
+        "total_duration_ns": None if ended_ms is None else (ended_ms - one.created_at_ms) * 1_000_000,
+    }
+
+
+def step(one: Step) -> dict[str, Any]:
+    tokens = one.usage
+    return {
+        "id": one.id,
+        "origin": None,
+        "provider_id": None,
+        "run_id": one.run_id,
+        "agent_id": one.agent_id,
+        "provider_name": one.provider or None,
+        "provider_category": "base",
+        "model": one.model_name or None,
+        "model_handle": one.model or None,
+        "model_endpoint": None,
+        "context_window_limit": one.context_window_tokens,
+        "completion_tokens": tokens.completion_tokens,
+        "prompt_tokens": tokens.prompt_tokens,
+        "total_tokens": tokens.prompt_tokens + tokens.completion_tokens,
+        "cached_input_tokens": tokens.cached_prompt_tokens,
+        "cache_write_tokens": tokens.cache_write_tokens,
+        "reasoning_tokens": tokens.reasoning_tokens,
+        "completion_tokens_details": None,
+        "prompt_tokens_details": None,
+        "stop_reason": one.stop_reason,
+        "tags": [],
+        "tid": None,
+        "trace_id": None,
+        "request_id": one.provider_request_id,
+        "messages": [],
+        "feedback": None,
+        "project_id": None,
+        "error_type": one.error["kind"] if one.error else None,
+        "error_data": one.error,
+        "status": _STEP_STATUS[one.state],
+    }
+
+
+def stop_reason(reason: str | None) -> dict[str, Any]:
+    return {"message_type": "stop_reason", "stop_reason": reason or "error"}
+
+
+def _total(steps: Sequence[Step], field: str) -> int | None:
+    """The sum over all steps, or None if no provider said anything about it."""
+    said = [value for step in steps if (value := getattr(step.usage, field)) is not None]
+    return sum(said) if said else None
+
+
+def usage_statistics(steps: Sequence[Step]) -> dict[str, Any]:
+    prompt = sum(step.usage.prompt_tokens for step in steps)
+    completion = sum(step.usage.completion_tokens for step in steps)
+    last = steps[-1].usage if steps else Usage()
+    return {
+        "message_type": "usage_statistics",
+        "completion_tokens": completion,
+        "prompt_tokens": prompt,
+        "total_tokens": prompt + completion,
+        "step_count": len(steps),
+        "run_ids": None,
+        "cached_input_tokens": _total(steps, "cached_prompt_tokens"),
+        "cache_write_tokens": _total(steps, "cache_write_tokens"),
+        "reasoning_tokens": _total(steps, "reasoning_tokens"),
+        "context_tokens": last.prompt_tokens + last.completion_tokens if steps else None,
+    }
+
+
+def run_usage(steps: Sequence[Step]) -> dict[str, Any]:
+    """The usage of one run as its own resource, in the shape of OpenAI's."""
+    prompt = sum(step.usage.prompt_tokens for step in steps)
+    completion = sum(step.usage.completion_tokens for step in steps)
+    cached = _total(steps, "cached_prompt_tokens")
+    written = _total(steps, "cache_write_tokens")
+    reasoning = _total(steps, "reasoning_tokens")
+    return {
+        "completion_tokens": completion,
+        "prompt_tokens": prompt,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": None
+        if cached is None and written is None
+        else {"cached_tokens": cached, "cache_read_tokens": cached, "cache_creation_tokens": written},
+        "completion_tokens_details": None if reasoning is None else {"reasoning_tokens": reasoning},
+    }

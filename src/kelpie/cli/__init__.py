@@ -1,0 +1,32 @@
+"""The command line. `serve` runs the server; everything else talks to one over HTTP, as any client would.
+
+app      the commands: what they take and what they call
+client   the HTTP client, with errors that say what to do
+show     tables, steps and progress in the terminal
+ask      questions to the analyst; chat: a conversation with an agent
+doctor   what this machine has and lacks
+"""
+
+import sys
+from typing import Any
+
+
+def main() -> int:
+    """Run the command line. Returns the exit code."""
+    try:
+        from kelpie.cli.app import run
+    except ModuleNotFoundError as error:
+        if error.name in ("typer", "rich"):
+            print("the command line needs the extra 'cli': pip install 'kelpie[cli]'", file=sys.stderr)
+            return 1
+        raise
+    return run()
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy: importing kelpie.cli must work without the extra, so that `main` can say what is missing.
+    if name == "app":
+        from kelpie.cli.app import app
+
+        return app
+    raise AttributeError(f"module 'kelpie.cli' has no attribute {name!r}")

@@ -1,0 +1,71 @@
+"""What this machine has and lacks, and what to do about it."""
+
+import importlib.util
+import os
+import sys
+
+from kelpie.cli.client import Client
+from kelpie.cli.show import Screen
+from kelpie.config import VARIABLES, Config
+from kelpie.errors import UmiError
+
+# Extra -> the modules that show it is installed.
+EXTRAS = {
+    "server": ("fastapi", "uvicorn", "prometheus_client"),
+    "analyst": ("duckdb", "sqlglot", "vl_convert"),
+    "local": ("xllamacpp",),
+}
+PROVIDERS = {
+    "OpenAI, or any server that speaks its wire": ("openai_api_key", "openai_base_url"),
+    "Anthropic": ("anthropic_api_key", "anthropic_base_url"),
+    "Ollama": ("ollama_base_url",),
+    "vLLM": ("vllm_base_url",),
+}
+
+
+def examine(config: Config, client: Client, screen: Screen) -> int:
+    """Print the findings. Returns the number of things that keep the server from running."""
+    broken = 0
+    screen.heading("This machine")
+    version = ".".join(map(str, sys.version_info[:3]))
+    screen.good(f"Python {version}")
+    for extra, modules in EXTRAS.items():
+        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        if not missing:
+            screen.good(f"extra '{extra}'")
+        else:
+            broken += extra == "server"
+            screen.bad(f"extra '{extra}' is not installed: pip install 'kelpie[{extra}]'")
+    broken += _data_folder(config, screen)
+    screen.heading("Models")
+    screen.good("kelpie/planner answers questions about connected data, without a key or network")
+    for name, fields in PROVIDERS.items():
+        if any(getattr(config, field) for field in fields):
+            screen.good(name)
+        else:
+            screen.note(f"  {name}: not configured ({' or '.join(_variables(fields))})")
+    screen.heading(f"Server at {client.url}")
+    try:
+        health = client.get("/v1/health/")
+    except UmiError as error:
+        screen.note(f"  {error}")
+    else:
+        screen.good(f"kelpie {health['version']} is {health['status']}")
+        for level in health.get("isolation", []):
+            show = screen.good if level.get("available") else screen.bad
+            show(f"isolation level '{level['level']}'" + (f": {level['reason']}" if level.get("reason") else ""))
+    return broken
+
+
+def _data_folder(config: Config, screen: Screen) -> int:
+    folder = os.path.abspath(config.data_folder)
+    parent = folder if os.path.isdir(folder) else os.path.dirname(folder)
+    if os.access(parent, os.W_OK):
+        screen.good(f"data folder {folder}")
+        return 0
+    screen.bad(f"data folder {folder} can't be written; set KELPIE_DATA to one that can")
+    return 1
+
+
+def _variables(fields: tuple[str, ...]) -> list[str]:
+    return [variable for variable, field in VARIABLES.items() if field in fields]

@@ -1,0 +1,186 @@
+"""The first program inside a sandbox: it gives up what it may do, then calls the tool and reports what came of it.
+
+In:   one JSON object on stdin, read to its end: source, function, arguments, environment, limits
+Out:  one JSON object on the result's fd: value, error, out_of_memory, cpu_ms; stdout and stderr belong to the tool
+
+The report is written by the same process that ran the tool, so the server must take it as the tool's word.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import types
+
+TYPE_CHECKING = False  # importing typing costs more than anything else here
+if TYPE_CHECKING:
+    from typing import Any
+
+FOLDER = "/run/kelpie"
+PACKAGES = "/run/packages"
+_FILE = "<tool>"
+
+
+def main() -> None:
+    result_fd, uid = int(sys.argv[1]), int(sys.argv[2])
+    sys.path.remove(FOLDER)
+    _become(uid)
+    order = json.loads(sys.stdin.buffer.read())
+    _close_all_but(result_fd)
+    os.environ.update(order["environment"])
+    if os.path.isdir(PACKAGES):
+        sys.path.append(PACKAGES)
+    limits = order["limits"]
+    _limit(limits)
+    own_pid = os.getpid()
+    report = _run(order, limits)
+    if os.getpid() == own_pid:  # a child the tool forked may come back here too
+        _write(result_fd, report)
+    # No exit handlers, and no waiting for threads the tool left behind: the call has its result.
+    os._exit(0)
+
+
+def _become(uid: int) -> None:
+    """The kernel's out-of-memory choice falls on a tool before anything else; then root's rights go for good."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as score:
+            score.write("1000")
+    except OSError:
+        pass  # some containers fix the score: the limits hold without it
+    if uid:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+
+
+def _close_all_but(result_fd: int) -> None:
+    """stdin is a socket to the server, and some event loops let every inheritable file of theirs through."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in (0, 1, 2, result_fd):
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # the one that listed the folder
+
+
+def _limit(limits: dict[str, int]) -> None:
+    cpu_s = -(-limits["cpu_ms"] // 1000)
+    bounds = (
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_FSIZE, limits["file_bytes"], limits["file_bytes"]),
+        (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
+        (resource.RLIMIT_NPROC, limits["processes"], limits["processes"]),
+        # SIGXCPU at the soft limit says why; a tool that ignores it is killed a second later.
+        (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
+        (resource.RLIMIT_AS, limits["memory_bytes"], limits["memory_bytes"] + limits["memory_reserve_bytes"]),
+    )
+    for kind, soft, hard in bounds:
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _run(order: dict[str, Any], limits: dict[str, int]) -> bytes:
+    value, error, out_of_memory = "null", None, False
+    try:
+        value = _as_json(_call(order), limits["result_chars"])
+    except MemoryError as raised:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.getrlimit(resource.RLIMIT_AS)[1],) * 2)
+        out_of_memory, error = True, f"MemoryError: the tool needs more than {limits['memory_bytes'] >> 20} MiB"
+        _show(raised, order["source"])
+    except BaseException as raised:  # noqa: BLE001 - whatever the tool raises, sys.exit() too, is its result
+        error = _described(raised)[: limits["error_chars"]]
+        _show(raised, order["source"])
+    _flush()
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu_ms = sum(usage.ru_utime + usage.ru_stime for usage in used) * 1000
+    rest = json.dumps({"error": error, "out_of_memory": out_of_memory, "cpu_ms": cpu_ms}, ensure_ascii=False)
+    return f'{{"value": {value}, {rest[1:]}'.encode("utf-8", "replace")
+
+
+def _call(order: dict[str, Any]) -> Any:
+    module = types.ModuleType("tool")
+    sys.modules["tool"] = module  # pydantic and typing look a class's module up by its name
+    exec(compile(order["source"], _FILE, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what this program is for
+    function = getattr(module, order["function"])
+    value = function(**_as_models(function, order["arguments"]))
+    if hasattr(value, "__await__"):
+        import asyncio
+
+        value = asyncio.run(_awaited(value))
+    return value
+
+
+def _as_json(value: Any, chars_max: int) -> str:
+    """The value as JSON text. Text longer than `chars_max` is cut; anything else that long is refused."""
+    if isinstance(value, str):
+        return json.dumps(value[:chars_max], ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as raised:
+        said = "return text, numbers, booleans, None, or lists and dicts of them"
+        raise type(raised)(f"the tool returned a {type(value).__name__} that is not JSON ({raised}); {said}") from None
+    if len(text) > chars_max:
+        raise ValueError(f"the tool returned {len(text):,} characters of JSON; at most {chars_max:,} fit")
+    return text
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def _as_models(function: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments whose parameter is a pydantic model, or a list or dict of them, as instances of that model."""
+    if "pydantic" not in sys.modules:
+        return arguments
+    import typing
+
+    from pydantic import BaseModel, TypeAdapter
+
+    def holds_model(hint: Any) -> bool:
+        if isinstance(hint, type) and issubclass(hint, BaseModel):
+            return True
+        return any(holds_model(inner) for inner in typing.get_args(hint))
+
+    hints = typing.get_type_hints(function)
+    return {
+        name: TypeAdapter(hints[name]).validate_python(value) if holds_model(hints.get(name)) else value
+        for name, value in arguments.items()
+    }
+
+
+def _described(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - the tool's own __str__ may fail
+        return f"{type(error).__name__}: (its text could not be made)"
+
+
+def _show(error: BaseException, source: str) -> None:
+    """The traceback on stderr, from the tool's first line on, with its lines."""
+    try:
+        import linecache
+        import traceback
+
+        linecache.cache[_FILE] = (len(source), None, source.splitlines(keepends=True), _FILE)
+        trail = error.__traceback__
+        while trail is not None and trail.tb_frame.f_code.co_filename == __file__:
+            trail = trail.tb_next
+        traceback.print_exception(type(error), error, trail)
+    except Exception:  # noqa: BLE001 - stderr may be closed, memory or file descriptors may have run out
+        return
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # noqa: BLE001, S112 - the tool may have closed or replaced it
+            continue
+
+
+def _write(fd: int, report: bytes) -> None:
+    while report:
+        report = report[os.write(fd, report) :]

@@ -1,0 +1,161 @@
+"""The level exists only after its own attempts to get out have failed: real calls, in the real sandbox.
+
+What is believed to hold is compared with what the probes saw, so that a bubblewrap that runs but isolates less (no
+filter, no limit on processes, a namespace that is shared) is found here and not by a tool.
+"""
+
+import inspect
+import os
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from kelpie.sandbox import bwrap, limits
+from kelpie.sandbox.inside import probes
+from kelpie.sandbox.sandbox import LevelReport, SandboxCall, SandboxLimits, SandboxResult
+
+Exec = Callable[[SandboxCall, SandboxLimits], Awaitable[SandboxResult]]
+
+_LEVEL = "process"
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
+_SEALED = ("/", "/usr/bin", "/etc", "/dev", "/run")
+_PIDS_MAX = 3  # bubblewrap's first process, the runner, nothing else of ours
+_ADDED = {"LC_CTYPE", "PWD"}  # by Python and bubblewrap
+_NO_CAPABILITY = "0" * 16
+_HINTS = (  # (what the kernel lets us read, the value that explains a failure, what to do)
+    ("/proc/sys/user/max_user_namespaces", "0", "user namespaces are disabled: raise user.max_user_namespaces"),
+    (
+        "/proc/sys/kernel/unprivileged_userns_clone",
+        "0",
+        "user namespaces are for root only here: set kernel.unprivileged_userns_clone=1",
+    ),
+    (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        "AppArmor restricts user namespaces: allow them, or set kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+)
+
+
+async def run(execute: Exec, *, as_root: bool, filtered: bool) -> LevelReport:
+    """Probe the sandbox behind `execute`.
+
+    as_root   the server is root, so its calls run as a reserved uid without a user namespace
+    filtered  the system call filter is known for this machine
+    Raises what `execute` raises.
+    """
+    namespaces = _NAMESPACES if as_root else (*_NAMESPACES, "user")
+    with socket.socket() as listener:  # nobody may reach it: that is what it is for
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        listener.setblocking(False)
+        arguments = {
+            "files": _host_files(),
+            "folders": list(_SEALED),
+            "port": listener.getsockname()[1],
+            "namespaces": list(namespaces),
+        }
+        call = SandboxCall(inspect.getsource(probes), "attempt", arguments)
+        probed = await execute(
+            call, SandboxLimits(wall_ms=limits.SELFTEST_WALL_MS, processes=limits.SELFTEST_PROCESSES)
+        )
+    if probed.error is not None:
+        return _missing(_why(probed))
+    found = list(_escapes(probed.value, namespaces, filtered=filtered))
+    endless = SandboxCall("def spin():\n    while True:\n        pass\n", "spin")
+    spun = await execute(endless, SandboxLimits(wall_ms=limits.SELFTEST_DEADLINE_MS))
+    if spun.killed_by != "wall time":
+        found.append("an endless loop was not stopped at its deadline")
+    if found:
+        return _missing("the self-test got out: " + "; ".join(found))
+    return LevelReport(level=_LEVEL, exists=True, holds=_holds(as_root, filtered), gaps=_gaps(as_root, filtered))
+
+
+def _missing(reason: str) -> LevelReport:
+    return LevelReport(level=_LEVEL, exists=False, reason=reason)
+
+
+def _host_files() -> list[str]:
+    """Files that are there for us and must not be there for a tool: this one among them."""
+    candidates = (os.path.abspath(__file__), "/etc/passwd", "/etc/hostname", f"/proc/{os.getpid()}/environ")
+    return [path for path in candidates if os.path.exists(path)]
+
+
+def _escapes(saw: dict[str, Any], namespaces: tuple[str, ...], *, filtered: bool) -> Iterator[str]:
+    """One sentence for each thing that should have failed, from what the probes saw."""
+    if saw["read"]:
+        yield f"files of the host can be read ({', '.join(saw['read'])})"
+    if saw["written"]:
+        yield f"folders outside /tmp can be written ({', '.join(saw['written'])})"
+    if more := set(saw["environment"]) - set(bwrap.ENVIRONMENT) - _ADDED:
+        yield f"the environment holds {', '.join(sorted(more))}"
+    if shared := [name for name in namespaces if saw["namespaces"][name] == os.readlink(f"/proc/self/ns/{name}")]:
+        yield f"namespaces are the host's ({', '.join(shared)})"
+    if len(saw["pids"]) > _PIDS_MAX:
+        yield f"{len(saw['pids'])} processes can be seen"
+    if saw["connected"]:
+        yield "a port of the host can be reached"
+    if saw["allocated"]:
+        yield "memory is not limited"
+    if saw["forked"] > limits.SELFTEST_PROCESSES:
+        yield f"the number of processes is not limited ({saw['forked']} were started)"
+    if len(saw["descriptors"]) > 1:  # the result's own
+        yield f"files of the server are open inside ({saw['descriptors']})"
+    yield from _rights_left(saw, filtered=filtered)
+
+
+def _rights_left(saw: dict[str, Any], *, filtered: bool) -> Iterator[str]:
+    rights = saw["rights"]
+    uid = int(rights["Uid"].split()[0])
+    if outside_uid(uid, saw["uid_map"]) == 0:
+        yield "tools run as root"
+    if any(rights[kind] != _NO_CAPABILITY for kind in ("CapEff", "CapPrm", "CapAmb")) or rights["NoNewPrivs"] != "1":
+        yield "capabilities are left, or can be gained"
+    if saw["user_namespace"]:
+        yield "a user namespace can be made inside"
+    if filtered and (rights["Seccomp"] != "2" or saw["sockets"]):
+        yield f"the system call filter does not hold (socket families {saw['sockets']})"
+
+
+def outside_uid(uid: int, uid_map: list[list[str]]) -> int:
+    """The uid the kernel counts and checks for `uid` inside, by /proc/self/uid_map; 0 if nothing maps it."""
+    for inside, outside, count in ((int(word) for word in line) for line in uid_map):
+        if inside <= uid < inside + count:
+            return outside + uid - inside
+    return 0
+
+
+def _why(probed: SandboxResult) -> str:
+    """What bubblewrap or Python said, with what the kernel's settings say about it."""
+    lines = probed.stderr.strip().splitlines()
+    said = next((line for line in lines if line.startswith("bwrap: ")), lines[-1] if probed.exit and lines else None)
+    first = said or f"the self-test failed: {probed.error}"
+    return ". ".join([first, *(hint for path, value, hint in _HINTS if _reads(path) == value)])
+
+
+def _reads(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as setting:
+            return setting.read().strip()
+    except OSError:
+        return ""
+
+
+def _holds(as_root: bool, filtered: bool) -> list[str]:
+    user = "a reserved uid that is not the server's" if as_root else "a user namespace of its own"
+    return [
+        f"own pid, network, mount, ipc, uts and cgroup namespaces; {user}; no capabilities",
+        "no file of the host but the Python it runs on, read-only; /tmp is private and bounded",
+        "no network; nothing of the server's environment or open files",
+        "wall time, CPU time, memory, processes, file sizes, output and result are bounded",
+        *(["system calls are filtered"] if filtered else []),
+    ]
+
+
+def _gaps(as_root: bool, filtered: bool) -> list[str]:
+    return [
+        "memory and CPU time are bounded per process: a call may use them once for each of its processes",
+        "the kernel is shared with the host",
+        *(["no user namespace: the server is root, and calls run as a reserved uid instead"] if as_root else []),
+        *(["system calls are not filtered: unknown machine type"] if not filtered else []),
+    ]

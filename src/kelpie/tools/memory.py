@@ -1,0 +1,290 @@
+"""The tools with which an agent writes and reads its own memory. They only plan: the turn commits with its step."""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from kelpie.errors import ToolFailed
+from kelpie.tools.tool import Outcome, Tool, ToolContext
+from kelpie.trajectories import messages
+from umi import archival, core, limits
+from umi.entity import Block, Fact
+from umi.wire.types import ToolSpec
+
+_LABEL = {"type": "string", "description": "The label of the memory block, for example human or persona."}
+
+
+def _spec(name: str, description: str, properties: dict[str, Any], required: list[str]) -> ToolSpec:
+    return ToolSpec(name, description, {"type": "object", "properties": properties, "required": required})
+
+
+def text_argument(arguments: dict[str, Any], name: str) -> str:
+    """A required text. Raises ToolFailed, so that the model can mend its call."""
+    value = arguments.get(name)
+    if not isinstance(value, str):
+        raise ToolFailed(f"the argument '{name}' must be a text, not {type(value).__name__}")
+    return value
+
+
+def _whole_number(arguments: dict[str, Any], name: str, default: int, maximum: int) -> int:
+    value = arguments.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
+        raise ToolFailed(f"the argument '{name}' must be a whole number from 1 to {maximum}, not {value!r}")
+    return value
+
+
+def _texts(arguments: dict[str, Any], name: str) -> list[str]:
+    value = arguments.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ToolFailed(f"the argument '{name}' must be a list of texts")
+    return value
+
+
+def _moment_ms(arguments: dict[str, Any], name: str) -> int | None:
+    """An ISO 8601 date or time in UTC unless it says otherwise, in ms since 1970."""
+    value = arguments.get(name)
+    if value is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ToolFailed(f"the argument '{name}' must be an ISO 8601 date or time, not {value!r}") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
+
+
+async def _writable(context: ToolContext, label: str) -> Block:
+    block = await core.by_label(context.view, context.tenant, context.agent_id, label)
+    if block.read_only:
+        raise ToolFailed(f"block '{label}' is read-only")
+    return block
+
+
+def _edited(context: ToolContext, block: Block, value: str) -> Outcome:
+    new = msgspec.structs.replace(block, value=value)
+    changes = core.plan_update(block, new, context.host.clock.now_ms())
+    size = f"{len(value):,} of {block.limit_chars:,} characters"
+    return Outcome(f"Block '{block.label}' was changed; it holds {size}.", changes=changes)
+
+
+async def _core_memory_append(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    label, content = text_argument(arguments, "label"), text_argument(arguments, "content")
+    changes = await core.plan_append(
+        context.view,
+        context.tenant,
+        context.agent_id,
+        label,
+        content,
+        block_id=context.host.ids.new("block"),
+        now_ms=context.host.clock.now_ms(),
+    )
+    return Outcome(f"Added to block '{label}'.", changes=changes)
+
+
+async def _core_memory_replace(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    block = await _writable(context, text_argument(arguments, "label"))
+    old, new = text_argument(arguments, "old_content"), text_argument(arguments, "new_content")
+    if not old or old not in block.value:
+        raise ToolFailed(f"old_content {old[:200]!r} is not in block '{block.label}'; it must match exactly")
+    return _edited(context, block, block.value.replace(old, new))
+
+
+async def _memory_insert(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    block = await _writable(context, text_argument(arguments, "label"))
+    text = text_argument(arguments, "new_string")
+    lines = block.value.split("\n") if block.value else []
+    line = arguments.get("insert_line", -1)
+    if not isinstance(line, int) or isinstance(line, bool) or not -1 <= line <= len(lines):
+        raise ToolFailed(f"insert_line must be from 0 to {len(lines)}, or -1 for the end, not {line!r}")
+    at = len(lines) if line == -1 else line
+    return _edited(context, block, "\n".join([*lines[:at], *text.split("\n"), *lines[at:]]))
+
+
+async def _memory_replace(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    block = await _writable(context, text_argument(arguments, "label"))
+    old, new = text_argument(arguments, "old_string"), text_argument(arguments, "new_string")
+    occurrences = block.value.count(old) if old else 0
+    if occurrences != 1:
+        raise ToolFailed(
+            f"old_string {old[:200]!r} occurs {occurrences} times in block '{block.label}'; it must occur exactly once"
+        )
+    return _edited(context, block, block.value.replace(old, new))
+
+
+async def _archival_memory_insert(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    now_ms = context.host.clock.now_ms()
+    fact = Fact(
+        tenant=context.tenant,
+        id=context.host.ids.new("passage"),
+        scope=context.agent_id,
+        text=text_argument(arguments, "content"),
+        tags=list(dict.fromkeys(_texts(arguments, "tags"))),
+        source={"run_id": context.run_id, "step_id": context.step_id},
+        valid_from_ms=now_ms,
+        known_from_ms=now_ms,
+    )
+    return Outcome(f"Remembered as {fact.id}.", changes=archival.plan_remember(fact))
+
+
+async def _archival_memory_search(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    mode = arguments.get("tag_match_mode", "any")
+    if mode not in ("any", "all"):
+        raise ToolFailed(f"tag_match_mode must be any or all, not {mode!r}")
+    found = await archival.recall(
+        context.view,
+        context.tenant,
+        context.agent_id,
+        text_argument(arguments, "query"),
+        limit=_whole_number(arguments, "top_k", limits.RECALL_RESULTS_DEFAULT, limits.RECALL_RESULTS_MAX),
+        tags=_texts(arguments, "tags"),
+        match_all_tags=mode == "all",
+        since_ms=_moment_ms(arguments, "start_datetime"),
+        until_ms=_moment_ms(arguments, "end_datetime"),
+    )
+    results = [
+        {"timestamp": _iso(one.fact.valid_from_ms), "content": one.fact.text, "tags": one.fact.tags} for one in found
+    ]
+    return Outcome(msgspec.json.encode(results).decode() if results else "No results found.")
+
+
+async def _conversation_search(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    roles = tuple(_texts(arguments, "roles")) or ("user", "assistant")
+    since_ms, until_ms = _moment_ms(arguments, "start_date"), _moment_ms(arguments, "end_date")
+    found = await messages.search(
+        context.view,
+        context.tenant,
+        context.agent_id,
+        text_argument(arguments, "query"),
+        limit=_whole_number(arguments, "limit", 10, 100),
+        roles=roles,
+        since_ms=since_ms,
+        until_ms=until_ms,
+    )
+    results = [{"timestamp": _iso(one.created_at_ms), "role": one.body.role, "content": one.body.text} for one in found]
+    return Outcome(msgspec.json.encode(results).decode() if results else "No results found.")
+
+
+async def _send_message(_context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    text_argument(arguments, "message")
+    return Outcome("Sent message successfully.", ends_turn=True)
+
+
+def _iso(moment_ms: int) -> str:
+    return dt.datetime.fromtimestamp(moment_ms / 1000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_TAGS = {"type": "array", "items": {"type": "string"}}
+_DATE = {"type": "string", "description": "ISO 8601 date or time, for example 2026-03-01 or 2026-03-01T14:30:00Z."}
+
+MEMORY_TOOLS: tuple[Tool, ...] = (
+    Tool(
+        _spec(
+            "core_memory_append",
+            "Append a line to a block of core memory. The block is created if there is none with this label.",
+            {"label": _LABEL, "content": {"type": "string", "description": "What to add."}},
+            ["label", "content"],
+        ),
+        _core_memory_append,
+        "store",
+    ),
+    Tool(
+        _spec(
+            "core_memory_replace",
+            "Replace a text in a block of core memory. To delete it, give an empty new_content.",
+            {
+                "label": _LABEL,
+                "old_content": {"type": "string", "description": "The text to replace; it must match exactly."},
+                "new_content": {"type": "string", "description": "What to write in its place."},
+            },
+            ["label", "old_content", "new_content"],
+        ),
+        _core_memory_replace,
+        "store",
+    ),
+    Tool(
+        _spec(
+            "memory_insert",
+            "Insert text into a block of core memory, after a given line or at the end.",
+            {
+                "label": _LABEL,
+                "new_string": {"type": "string", "description": "The text to insert."},
+                "insert_line": {
+                    "type": "integer",
+                    "description": "The line after which to insert; 0 is the beginning, -1 (default) the end.",
+                },
+            },
+            ["label", "new_string"],
+        ),
+        _memory_insert,
+        "store",
+    ),
+    Tool(
+        _spec(
+            "memory_replace",
+            "Replace a text that occurs exactly once in a block of core memory.",
+            {
+                "label": _LABEL,
+                "old_string": {"type": "string", "description": "The text to replace; it must match exactly."},
+                "new_string": {"type": "string", "description": "What to write in its place."},
+            },
+            ["label", "old_string", "new_string"],
+        ),
+        _memory_replace,
+        "store",
+    ),
+    Tool(
+        _spec(
+            "archival_memory_insert",
+            "Remember a fact in long-term memory, where archival_memory_search finds it again.",
+            {"content": {"type": "string", "description": "The fact, as one self-contained text."}, "tags": _TAGS},
+            ["content"],
+        ),
+        _archival_memory_insert,
+        "store",
+    ),
+    Tool(
+        _spec(
+            "archival_memory_search",
+            "Search long-term memory by words. Returns the best matches with their dates.",
+            {
+                "query": {"type": "string", "description": "What to look for."},
+                "tags": _TAGS,
+                "tag_match_mode": {"type": "string", "enum": ["any", "all"]},
+                "top_k": {"type": "integer", "description": "How many results at most; 10 if not given."},
+                "start_datetime": _DATE,
+                "end_datetime": _DATE,
+            },
+            ["query"],
+        ),
+        _archival_memory_search,
+        "store",
+    ),
+    Tool(
+        _spec(
+            "conversation_search",
+            "Search the whole conversation with the user, also what is no longer in view.",
+            {
+                "query": {"type": "string", "description": "What to look for."},
+                "roles": {"type": "array", "items": {"type": "string", "enum": ["user", "assistant"]}},
+                "limit": {"type": "integer", "description": "How many results at most; 10 if not given."},
+                "start_date": _DATE,
+                "end_date": _DATE,
+            },
+            ["query"],
+        ),
+        _conversation_search,
+        "store",
+    ),
+    Tool(
+        _spec(
+            "send_message",
+            "Send a message to the user. This ends your turn.",
+            {"message": {"type": "string", "description": "What the user reads."}},
+            ["message"],
+        ),
+        _send_message,
+        "store",
+    ),
+)

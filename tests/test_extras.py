@@ -1,0 +1,134 @@
+"""Each extra installed alone, in a fresh virtual environment: what it promises to run, runs with it and nothing else.
+
+Slow (about half a minute, and a few hundred megabytes that pip keeps in its cache): leave it out with
+`make test ARGS='-m "not slow"'`.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import venv
+import zipfile
+
+import pytest
+
+from tidy.tree import ROOT
+
+pytestmark = pytest.mark.slow
+
+# What must import, module by module, with the extra and nothing else.
+ROOMS = {
+    "base": "umi kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.sandbox"
+    " kelpie.trajectories kelpie.tools kelpie.agents",
+    "cli": "kelpie.cli",
+    "server": "kelpie.cli kelpie.api kelpie.server",
+    "analyst": "kelpie.analyst",
+    "demo": "umi kelpie",
+    "local": "kelpie.models",
+}
+WITH_CLI = ("cli", "server", "demo")
+# Half a second and more: nobody who only says `import umi` or `kelpie --help` may wait for these.
+HEAVY = {
+    "duckdb",
+    "fastapi",
+    "httpx2",
+    "numpy",
+    "opentelemetry",
+    "pydantic",
+    "sqlglot",
+    "starlette",
+    "uvicorn",
+    "vl_convert",
+    "xllamacpp",
+}
+IMPORT_ALL = """
+    import importlib, pkgutil, sys
+    # What runs inside a sandbox, and what runs when it is imported, is no module of ours to import.
+    LEFT_OUT = ("kelpie.sandbox.inside.", "kelpie.__main__")
+    for room in sys.argv[1:]:
+        package = importlib.import_module(room)
+        for module in pkgutil.walk_packages(getattr(package, "__path__", []), f"{room}."):
+            if not module.name.startswith(LEFT_OUT):
+                importlib.import_module(module.name)
+"""
+
+
+def run(*command, cwd):
+    """The finished process; it sees neither this repository nor this environment's packages."""
+    hidden = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")
+    env = {name: value for name, value in os.environ.items() if name not in hidden and not name.startswith("KELPIE_")}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def pip(*arguments, cwd):
+    constraints = str(ROOT / "constraints.txt")
+    return run(sys.executable, "-m", "pip", *arguments, "-qq", "-c", constraints, cwd=cwd)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory, needs):
+    """This repository as a wheel, built from a copy: a build leaves files behind."""
+    folder = tmp_path_factory.mktemp("wheel")
+    probe = pip("install", "--dry-run", "--ignore-installed", "--no-deps", "setuptools", cwd=folder)
+    needs("extras", probe.returncode == 0, f"pip can't install: {(probe.stderr.strip().splitlines() or [''])[-1]}")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    built = pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(folder), cwd=folder)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module", params=ROOMS)
+def installed(request, wheel, tmp_path_factory):
+    """(extra, the folder of a virtual environment that holds it and what it asks for)."""
+    extra = request.param
+    folder = tmp_path_factory.mktemp(extra)
+    venv.create(folder, with_pip=False, symlinks=True)
+    wanted = f"kelpie{'' if extra == 'base' else f'[{extra}]'} @ {wheel.as_uri()}"
+    # Compiling is left to the first import: most of what is installed is never imported here.
+    done = pip("--python", str(folder / "bin" / "python"), "install", "--no-compile", wanted, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    yield extra, folder
+    shutil.rmtree(folder)
+
+
+def test_an_extra_brings_all_that_its_rooms_import(installed):
+    extra, folder = installed
+    python = str(folder / "bin" / "python")
+    ran = run(python, "-c", textwrap.dedent(IMPORT_ALL), *ROOMS[extra].split(), cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_an_extra_starts_without_what_is_heavy(installed):
+    extra, folder = installed
+    python = str(folder / "bin" / "python")
+    what = [str(folder / "bin" / "kelpie"), "--help"] if extra in WITH_CLI else ["-c", "import umi, kelpie"]
+    ran = run(python, "-X", "importtime", *what, cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    imported = {name.split(".")[0] for name in re.findall(r"^import time:.*\| +(\S+)$", ran.stderr, re.MULTILINE)}
+    assert imported & {"umi", "kelpie"}
+    assert imported & HEAVY == set()
+
+
+def test_the_command_shows_its_help_or_names_the_extra_it_needs(installed):
+    extra, folder = installed
+    ran = run(str(folder / "bin" / "kelpie"), "--help", cwd=folder)
+    if extra in WITH_CLI:
+        assert ran.returncode == 0
+        assert "serve" in ran.stdout
+    else:
+        assert ran.returncode == 1
+        assert "pip install 'kelpie[cli]'" in ran.stderr
+        assert "Traceback" not in ran.stderr
+
+
+def test_every_extra_is_tested_here(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = next(archive.read(n).decode() for n in archive.namelist() if n.endswith("/METADATA"))
+    extras = set(re.findall(r"^Provides-Extra: (\S+)$", metadata, re.MULTILINE))
+    assert extras - {"dev"} == set(ROOMS) - {"base"}
