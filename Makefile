@@ -50,10 +50,12 @@ test: setup ## all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: setup ## format, lint, types, and the rules of this repository
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/test_tidy.py
+	@status=0; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/mypy || status=1; \
+	$(BIN)/python -m pytest -q tests/test_tidy.py || status=1; \
+	exit $$status
 
 graph: setup ## who imports whom, by floors; fails on an arrow that points up
 	@$(BIN)/python tests/tidy/graph.py $(ARGS)

@@ -23,7 +23,7 @@ class History:
     def conversation(self) -> list[Message]:
         """What the model may be shown, oldest first. The system message an agent is made with belongs to no run and is
         left out: the context compiles it anew from the agent and its blocks."""
-        return [message.body for message in self._stored if message.run_id is not None]
+        return [one.body for one in self._stored if one.body.role != "system" or one.run_id is not None]
 
     def answered(self) -> set[str]:
         """The ids of tool calls that have a result."""

@@ -1,6 +1,6 @@
 """Changes to an agent that several rooms take part in: its fields together with its blocks and tools, in one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,21 +21,23 @@ async def modify(
     workshop: Workshop,
     tenant: str,
     agent_id: str,
-    fields: dict[str, Any],
+    fields_of: Callable[[Agent], dict[str, Any]],
     *,
     block_ids: Sequence[str] | None = None,
     tool_ids: Sequence[str] | None = None,
 ) -> Agent:
     """Change some fields, and make `block_ids` and `tool_ids` (where given) exactly what the agent has.
 
+    fields_of  the new values, given the agent as it is; called again if somebody else changed it meanwhile
     Raises NotFound, Conflict (two blocks of one label), InvalidInput, LimitExceeded, and ModelError for a model
     handle that no provider serves. Nothing is written then.
     """
-    if "model" in fields:
-        workshop.models.resolve(fields["model"])
     view = View(workshop.database)
     for _ in range(limits.STORE_CALL_ATTEMPTS_MAX):
         old = await agents.get(view, tenant, agent_id)
+        fields = fields_of(old)
+        if "model" in fields:
+            workshop.models.resolve(fields["model"])
         new = msgspec.structs.replace(old, **fields)
         stored, changes = agents.plan_update(old, new, workshop.host.clock.now_ms())
         if block_ids is not None:

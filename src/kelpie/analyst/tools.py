@@ -32,8 +32,8 @@ def analyst_tools(analyst: Analyst) -> list[Tool]:
         Tool(tool_specs.LIST_METRICS, bound(_list_metrics), "outside", return_chars_max=1_000_000),
         Tool(tool_specs.QUERY_METRIC, bound(_query_metric), "outside"),
         Tool(tool_specs.RUN_SQL, bound(_run_sql), "outside"),
-        Tool(tool_specs.CHART, bound(_chart), "store"),
-        Tool(tool_specs.ASK_USER, bound(_ask_user), "store"),
+        Tool(tool_specs.CHART, _chart, "store"),
+        Tool(tool_specs.ASK_USER, _ask_user, "store"),
     ]
 
 
@@ -58,7 +58,7 @@ async def _run_sql(analyst: Analyst, context: ToolContext, arguments: dict[str, 
     return _outcome(await ask_sql(analyst, context, await _loaded(analyst, context), sql))
 
 
-async def _chart(analyst: Analyst, context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+async def _chart(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
     from kelpie.analyst.charts import build_spec
 
     _refuse_unknown(arguments, ("query_id", "kind", "title"))
@@ -76,7 +76,7 @@ async def _chart(analyst: Analyst, context: ToolContext, arguments: dict[str, An
     return Outcome(msgspec.json.encode(shown).decode(), changes=results.plan_chart(chart))
 
 
-async def _ask_user(analyst: Analyst, context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+async def _ask_user(_: ToolContext, arguments: dict[str, Any]) -> Outcome:
     _refuse_unknown(arguments, ("question", "options"))
     question = _text(arguments, "question", limits.QUESTION_CHARS_MAX)
     options = arguments.get("options") or []

@@ -8,7 +8,9 @@ from starlette.requests import Request
 
 from kelpie.agents.inbox import Inbox
 from kelpie.agents.scene import Workshop
+from kelpie.analyst.service import Analyst
 from kelpie.api.auth import Keys
+from kelpie.models.model import ModelCard
 from umi.storage import View
 
 
@@ -23,6 +25,8 @@ class House:
     levels   the isolation custom tools run at on this machine, as the health route reports it
     metrics  the metrics as text, and their media type
     redact   a text without what looks like a secret
+    analyst  the analyst's open sources; None where the extra is not installed
+    analyst_model  the handle that answers questions unless one names another
     """
 
     workshop: Workshop
@@ -32,7 +36,8 @@ class House:
     levels: Callable[[], Awaitable[dict[str, Any]]] = _no_levels
     metrics: Callable[[], tuple[bytes, str]] | None = None
     redact: Callable[[str], str] = str
-    rooms: dict[str, Any] = field(default_factory=dict)
+    analyst: Analyst | None = None
+    analyst_model: str | None = None
 
 
 class Caller(NamedTuple):
@@ -45,6 +50,10 @@ class Caller(NamedTuple):
     @property
     def workshop(self) -> Workshop:
         return self.house.workshop
+
+    def card_of(self, handle: str) -> ModelCard:
+        """Raises ModelError for a handle that no provider serves."""
+        return self.house.workshop.models.resolve(handle)[0]
 
     def now_ms(self) -> int:
         return self.house.workshop.host.clock.now_ms()

@@ -1,9 +1,7 @@
 """The command line. `serve` runs the server; everything else talks to one over HTTP, as any client would.
 
 app      the commands: what they take and what they call
-client   the HTTP client, with errors that say what to do
-show     tables, steps and progress in the terminal
-ask      questions to the analyst; chat: a conversation with an agent
+chat     a conversation with an agent
 doctor   what this machine has and lacks
 """
 

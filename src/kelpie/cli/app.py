@@ -1,5 +1,6 @@
 """The commands: each reads its arguments, calls one function and prints what came of it."""
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -7,9 +8,10 @@ from typing import Annotated
 import typer
 
 from kelpie import config as configuration
-from kelpie.cli.client import DEFAULT_URL, Client
-from kelpie.cli.show import Screen
+from kelpie.console.client import DEFAULT_URL, Client
+from kelpie.console.show import Screen
 from kelpie.errors import InvalidInput, UmiError
+from umi.dst import Host
 
 app = typer.Typer(
     name="kelpie",
@@ -81,7 +83,7 @@ def ask(
     key: Key = None,
 ) -> None:
     """Ask the analyst a question about connected data."""
-    from kelpie.cli.ask import put
+    from kelpie.console.ask import put
 
     put(Client(url, key), Screen(), question, semantic_model=model, session=session, chart_path=chart)
 
@@ -126,7 +128,7 @@ def models_get(
     screen = Screen()
     folder = Path(configuration.load(data_folder=data).data_folder) / "models"
     with screen.waiting(f"fetching {name}"):
-        path = get_weights(name, folder, screen.note)
+        path = asyncio.run(get_weights(name, str(folder), Host(), screen.note))
     screen.good(f"{path}")
     screen.note("a model of 135 million parameters: good to try the stack offline, not to rely on its answers")
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kelpie.cli.client import Client
-from kelpie.cli.show import Screen
+from kelpie.console.client import Client
+from kelpie.console.show import Screen
 from kelpie.errors import InvalidInput
 
 CHAT_AGENT = "kelpie chat"

@@ -4,9 +4,9 @@ import importlib.util
 import os
 import sys
 
-from kelpie.cli.client import Client
-from kelpie.cli.show import Screen
 from kelpie.config import VARIABLES, Config
+from kelpie.console.client import Client
+from kelpie.console.show import Screen
 from kelpie.errors import UmiError
 
 # Extra -> the modules that show it is installed.

@@ -24,3 +24,4 @@ class ModelCard(msgspec.Struct, frozen=True):
     context_window_tokens: int = 128_000
     output_tokens_max: int = 16_384
     version: str = ""  # the weights' version where known; goes into every step
+    description: str = ""  # what a person should know before choosing it

@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 
 import msgspec
@@ -146,7 +145,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._server.joined(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio says what it is called with
         self._transport = None
         self._server.left(self)
         if self._task is not None:
@@ -241,8 +240,7 @@ async def serve(address: str, port: int, *, hold_until: int, hold_ms: float) -> 
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C ends the process instead
             loop.add_signal_handler(name, stop.set)
-    sys.stdout.write(f"{await server.start(address, port)}\n")
-    sys.stdout.flush()
+    print(await server.start(address, port), flush=True)  # noqa: T201 - how whoever started it learns the port
     await stop.wait()
     await server.close()
     await host.close()

@@ -71,7 +71,9 @@ class Jail:
             self.bwrap,
             *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
             *self._identity(uid, filtered=seccomp_fd is not None),
-            *("--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"),
+            # Pid 1 is the runner: bubblewrap then waits for it, and leaves no dead process to whoever adopts orphans,
+            # which in a container is a server that doesn't look for them.
+            *("--as-pid-1", "--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"),
             *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
             *self._mounts(wanted, packages),
             *(("--seccomp", str(seccomp_fd)) if seccomp_fd is not None else ()),

@@ -4,7 +4,8 @@ import asyncio
 import os
 import re
 import signal
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,6 +15,7 @@ from kelpie.sandbox.sandbox import KilledBy, LevelReport, SandboxCall, SandboxLi
 from umi.dst import Host
 
 LEVEL = "process"
+T = TypeVar("T")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CPU_EXIT = 128 + signal.SIGXCPU
 
@@ -24,10 +26,16 @@ class _Report(msgspec.Struct):
     value: Any
     error: str | None
     out_of_memory: bool
+
+
+class _Seen(msgspec.Struct):
+    """What pid 1 of the sandbox adds."""
+
     cpu_ms: float
 
 
 _decode = msgspec.json.Decoder(_Report).decode
+_decode_seen = msgspec.json.Decoder(_Seen).decode
 
 
 class ProcessSandbox:
@@ -128,16 +136,17 @@ def _order(call: SandboxCall, wanted: SandboxLimits) -> bytes:
 
 
 def _verdict(ended: spawn.Ended, wanted: SandboxLimits) -> SandboxResult:
-    report, killed_by = _read_report(ended.report), ended.stopped
+    said, _, seen = ended.report.rpartition(b"\n")
+    report, killed_by = _read(_decode, said), ended.stopped
     if killed_by is None and ended.exit == _CPU_EXIT:
         killed_by = "cpu time"
-    value, error, cpu_ms = None, None, None
+    value, error, pid_1 = None, None, _read(_decode_seen, seen)
     if killed_by is not None:
         error = _stopped_text(killed_by, wanted)
     elif report is None:
         error = f"NoResult: the tool's process ended ({_exit_text(ended.exit)}) before its function returned"
     else:
-        value, error, cpu_ms = report.value, report.error, report.cpu_ms
+        value, error = report.value, report.error
         killed_by = "memory" if report.out_of_memory else None
     return SandboxResult(
         value=value,
@@ -147,15 +156,15 @@ def _verdict(ended: spawn.Ended, wanted: SandboxLimits) -> SandboxResult:
         exit=ended.exit,
         killed_by=killed_by,
         duration_ms=ended.duration_ms,
-        cpu_ms=cpu_ms,
+        cpu_ms=pid_1.cpu_ms if pid_1 is not None else None,
         level=LEVEL,
     )
 
 
-def _read_report(written: bytes) -> _Report | None:
+def _read(decode: Callable[[bytes], T], written: bytes) -> T | None:
     """None for anything that is not a report: the tool can write to the same pipe."""
     try:
-        return _decode(written)
+        return decode(written)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
 

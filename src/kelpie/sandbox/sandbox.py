@@ -48,7 +48,7 @@ class SandboxResult(msgspec.Struct, frozen=True, kw_only=True):
     error      None, or why there is no value: "TypeError: ..." as the tool raised it, or what stopped it
     exit       the process's exit status, 128 + n for signal n; None if we killed it
     killed_by  the limit that ended the call
-    cpu_ms     of the tool's process and the children it waited for; None if it could no longer say
+    cpu_ms     of the tool's process and the children it waited for; None if we killed it
     level      the isolation the call ran at
     """
 

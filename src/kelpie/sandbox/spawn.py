@@ -2,7 +2,7 @@
 
 All pipes are read at the same time, and read on after their cap (dropping what comes), so that a tool that prints
 more than we keep neither blocks nor fills our memory. Whatever happens, also when the caller is cancelled, the whole
-tree is killed: bubblewrap's first process dies with the process group, and its pid namespace with it.
+tree is killed: pid 1 of the sandbox dies, and its pid namespace with it.
 """
 
 import asyncio
@@ -128,9 +128,13 @@ async def _see_through(
     out, err = (_Drain(kept, most, too_much, bytearray()) for _ in range(2))
     report = _Drain(report_bytes, report_bytes, too_much, bytearray())
     result = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(result), os.fdopen(result_fd, "rb", 0)
-    )
+    try:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(result), os.fdopen(result_fd, "rb", 0)
+        )
+    except BaseException:
+        _kill(process)
+        raise
     works = (_feed(process, order), out.read(process.stdout), err.read(process.stderr), report.read(result))
     tasks = [host.spawn(work, "sandbox pipe") for work in works]
     ended = host.spawn(process.wait(), "sandbox process")
@@ -161,10 +165,26 @@ async def _feed(process: Process, order: bytes) -> None:
 
 
 def _kill(process: Process) -> None:
-    """SIGKILL to the group: bubblewrap's two processes are in it, and the second is pid 1 of all the others."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
+    """SIGKILL to pid 1 of the sandbox, and with it to all in it; bubblewrap, its parent, buries it and ends.
+
+    Where there is no such child yet, or none we can see, the whole process group goes.
+    """
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        children = _children(process.pid)
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        if not children:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+            return [int(child) for child in children.read().split()]
+    except OSError:
+        return []
 
 
 async def _settle(host: Host, process: Process, tasks: list[asyncio.Task[None] | asyncio.Task[int]]) -> None:

@@ -4,7 +4,6 @@ A custom tool's name and schema come from its source (source.py), or from a sche
 the same id in every tenant and every run; their rows are written when a tenant is first asked for its tools.
 """
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +13,7 @@ from kelpie.errors import Conflict, GuardFailed, InvalidInput, InvalidSource, Li
 from kelpie.tools import limits
 from kelpie.tools.source import ToolSource, described, parse_source
 from kelpie.tools.tool import Tool
-from umi.dst import Host
+from umi.dst import Host, named_uuid
 from umi.storage import Changes, Migration, Page, Row, View, paged
 
 MIGRATIONS = [
@@ -237,9 +236,7 @@ async def plan_builtins(view: View, tenant: str, now_ms: int, tools: Iterable[To
 
 def builtin_id(name: str) -> str:
     """The id of a built-in tool: the same everywhere, in the form of a version-4 UUID."""
-    digest = hashlib.sha256(f"kelpie/tool/{name}".encode()).hexdigest()
-    variant = "89ab"[int(digest[16], 16) % 4]
-    return f"tool-{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+    return f"tool-{named_uuid(f'kelpie/tool/{name}')}"
 
 
 def _builtin(tenant: str, now_ms: int, tool: Tool) -> ToolRecord:

@@ -80,6 +80,18 @@ def plan_end(
     return Changes().guard("run", _END, status, stop_reason, packed, now_ms, run.tenant, run.id)
 
 
+def plan_delete(tenant: str, run_id: str) -> Changes:
+    """Remove the record of a run that ended, with its steps and calls. Its messages stay in the agent's history.
+    Guard "run": an open run has to end first."""
+    return (
+        Changes()
+        .guard("run", "DELETE FROM run WHERE tenant = ? AND id = ? AND completed_at_ms IS NOT NULL", tenant, run_id)
+        .write("DELETE FROM step WHERE tenant = ? AND run_id = ?", tenant, run_id)
+        .write("DELETE FROM call WHERE tenant = ? AND run_id = ?", tenant, run_id)
+        .write("UPDATE message SET run_id = NULL, step_id = NULL WHERE tenant = ? AND run_id = ?", tenant, run_id)
+    )
+
+
 async def get(view: View, tenant: str, run_id: str) -> Run:
     row = await view.one(f"SELECT {_COLUMNS} FROM run WHERE tenant = ? AND id = ?", tenant, run_id)
     if row is None:

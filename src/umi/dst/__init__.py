@@ -11,7 +11,7 @@ that the same code runs under one seed.
 
 from umi.dst.clock import Clock, ManualClock, SystemClock
 from umi.dst.host import Host
-from umi.dst.ids import Ids
+from umi.dst.ids import Ids, named_uuid
 from umi.dst.rng import Rng, SystemRng
 
-__all__ = ["Clock", "Host", "Ids", "ManualClock", "Rng", "SystemClock", "SystemRng"]
+__all__ = ["Clock", "Host", "Ids", "ManualClock", "Rng", "SystemClock", "SystemRng", "named_uuid"]

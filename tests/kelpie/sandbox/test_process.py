@@ -274,6 +274,46 @@ async def test_a_child_left_behind_dies_with_the_call(run):
     assert await until(lambda: not alive(mark))
 
 
+async def test_a_call_dies_with_its_server(sandbox):
+    mark = marked(4)
+    program = """
+import asyncio, sys
+from kelpie.sandbox import ProcessSandbox, SandboxCall
+from umi.dst import Host
+source = "import subprocess\\ndef tool(mark):\\n    subprocess.run(['/bin/sleep', mark])"
+asyncio.run(ProcessSandbox(Host()).exec(SandboxCall(source, "tool", {"mark": sys.argv[1]})))
+"""
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", program, mark)
+    assert await until(lambda: alive(mark))
+    server.kill()
+    await server.wait()
+    assert await until(lambda: not alive(mark))
+
+
+async def test_no_dead_process_is_left_to_whoever_adopts_orphans(sandbox):
+    """In a container the server itself adopts them, and would never look."""
+    program = """
+import asyncio, ctypes, os
+from kelpie.sandbox import ProcessSandbox, SandboxCall, SandboxLimits
+from umi.dst import Host
+
+ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER
+assert ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0) == 0
+
+async def main():
+    sandbox = ProcessSandbox(Host())
+    background = "import subprocess\\ndef tool(): subprocess.Popen(['/bin/sleep', '9'], start_new_session=True)"
+    ended = [await sandbox.exec(SandboxCall(background, "tool"))]
+    ended += [await sandbox.exec(SandboxCall("def tool():\\n while True: pass", "tool"), SandboxLimits(wall_ms=150))]
+    return [result.killed_by for result in ended], open(f"/proc/self/task/{os.getpid()}/children").read()
+
+print(asyncio.run(main()))
+"""
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    said, _ = await server.communicate()
+    assert said.decode() == "([None, 'wall time'], '')\n"
+
+
 async def test_a_thread_left_behind_does_not_hold_the_call(run):
     body = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\nreturn 'done'"
     assert (await run(body)).value == "done"

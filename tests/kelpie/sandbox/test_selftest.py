@@ -85,7 +85,7 @@ words = sys.argv[1:]
 {edit}
 os.execv({bwrap!r}, [{bwrap!r}, *words])
 """
-DROP = "words = [word for word in words if word != {0!r}]"
+DROP = "words = [word for word in words if word not in {0!r}]"
 INSERT = "at = words.index('--remount-ro'); words[at:at] = {0!r}"
 FILTER = "at = words.index('--seccomp'); del words[at:at + 2]"
 AS_ROOT = "words[-1] = '0'"
@@ -94,9 +94,9 @@ AS_ROOT = "words[-1] = '0'"
 @pytest.mark.parametrize(
     ("edit", "finds"),
     [
-        (DROP.format("--unshare-net"), "namespaces are the host's (net)"),
-        (DROP.format("--unshare-pid"), "namespaces are the host's (pid)"),
-        (DROP.format("--unshare-ipc"), "namespaces are the host's (ipc)"),
+        (DROP.format(["--unshare-net"]), "namespaces are the host's (net)"),
+        (DROP.format(["--unshare-pid", "--as-pid-1"]), "namespaces are the host's (pid)"),
+        (DROP.format(["--unshare-ipc"]), "namespaces are the host's (ipc)"),
         (INSERT.format(["--ro-bind", "/etc", "/etc"]), "files of the host can be read (/etc/passwd"),
         (INSERT.format(["--perms", "1777", "--tmpfs", "/etc"]), "folders outside /tmp can be written (/etc)"),
         (INSERT.format(["--setenv", "PLANTED", "x"]), "the environment holds PLANTED"),

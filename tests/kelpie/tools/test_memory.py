@@ -149,7 +149,13 @@ async def test_the_conversation_is_searched_by_words_and_role(desk):
     for position, (role, text) in enumerate([("user", "The code is heliotrope."), ("assistant", "Noted the code.")]):
         body = Message(role=role, content=text)
         message = StoredMessage(
-            tenant="t", id=f"message-{position}", agent_id="agent-1", position=position, run_id=None, step_id=None, body=body
+            tenant="t",
+            id=f"message-{position}",
+            agent_id="agent-1",
+            position=position,
+            run_id=None,
+            step_id=None,
+            body=body,
         )
         await desk.database.commit(messages.plan_add([message]))
     assert "heliotrope" in await desk.do("conversation_search", query="what code?", roles=["user"])

@@ -1,7 +1,8 @@
-"""The first program inside a sandbox: it gives up what it may do, then calls the tool and reports what came of it.
+"""The first program inside a sandbox: pid 1, and its child, which gives up what it may do and calls the tool.
 
 In:   one JSON object on stdin, read to its end: source, function, arguments, environment, limits
-Out:  one JSON object on the result's fd: value, error, out_of_memory, cpu_ms; stdout and stderr belong to the tool
+Out:  on the result's fd, the child's report {value, error, out_of_memory}, a line feed, and what pid 1 saw {cpu_ms};
+      stdout and stderr belong to the tool. The exit status is the child's, 128 + n for signal n.
 
 The report is written by the same process that ran the tool, so the server must take it as the tool's word.
 """
@@ -26,6 +27,29 @@ _FILE = "<tool>"
 def main() -> None:
     result_fd, uid = int(sys.argv[1]), int(sys.argv[2])
     sys.path.remove(FOLDER)
+    tool = os.fork()
+    if tool == 0:
+        _serve(result_fd, uid)
+    status, used = _outlive(tool)
+    code = os.waitstatus_to_exitcode(status)
+    _write(result_fd, b'\n{"cpu_ms": %.3f}' % ((used.ru_utime + used.ru_stime) * 1000))
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def _outlive(tool: int) -> tuple[int, resource.struct_rusage]:
+    """Reap children until the tool's process is among them. Pid 1 keeps its user: the kernel forgets whose death it
+    must follow when a process changes its own, and with the server this one has to die."""
+    while True:
+        try:
+            pid, status, used = os.wait4(-1, 0)
+        except KeyboardInterrupt:
+            continue  # the one signal that Python listens to, so a tool could send it
+        if pid == tool:
+            return status, used
+
+
+def _serve(result_fd: int, uid: int) -> None:
+    own_pid = os.getpid()
     _become(uid)
     order = json.loads(sys.stdin.buffer.read())
     _close_all_but(result_fd)
@@ -33,8 +57,7 @@ def main() -> None:
     if os.path.isdir(PACKAGES):
         sys.path.append(PACKAGES)
     limits = order["limits"]
-    _limit(limits)
-    own_pid = os.getpid()
+    _limit(limits, counted=limits["processes"] + (0 if uid else 1))
     report = _run(order, limits)
     if os.getpid() == own_pid:  # a child the tool forked may come back here too
         _write(result_fd, report)
@@ -67,13 +90,14 @@ def _close_all_but(result_fd: int) -> None:
                 continue  # the one that listed the folder
 
 
-def _limit(limits: dict[str, int]) -> None:
+def _limit(limits: dict[str, int], counted: int) -> None:
+    """`counted` are the processes of our user: pid 1 is among them unless it is somebody else."""
     cpu_s = -(-limits["cpu_ms"] // 1000)
     bounds = (
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_FSIZE, limits["file_bytes"], limits["file_bytes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
-        (resource.RLIMIT_NPROC, limits["processes"], limits["processes"]),
+        (resource.RLIMIT_NPROC, counted, counted),
         # SIGXCPU at the soft limit says why; a tool that ignores it is killed a second later.
         (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
         (resource.RLIMIT_AS, limits["memory_bytes"], limits["memory_bytes"] + limits["memory_reserve_bytes"]),
@@ -94,9 +118,7 @@ def _run(order: dict[str, Any], limits: dict[str, int]) -> bytes:
         error = _described(raised)[: limits["error_chars"]]
         _show(raised, order["source"])
     _flush()
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu_ms = sum(usage.ru_utime + usage.ru_stime for usage in used) * 1000
-    rest = json.dumps({"error": error, "out_of_memory": out_of_memory, "cpu_ms": cpu_ms}, ensure_ascii=False)
+    rest = json.dumps({"error": error, "out_of_memory": out_of_memory}, ensure_ascii=False)
     return f'{{"value": {value}, {rest[1:]}'.encode("utf-8", "replace")
 
 

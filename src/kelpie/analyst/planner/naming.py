@@ -1,0 +1,104 @@
+"""What a question names: metrics, values to filter by, dimensions to group by, topics the data can't answer."""
+
+from kelpie.analyst.metric_query import Filter, Value
+from kelpie.analyst.planner import english
+from kelpie.analyst.planner.asked import Refused
+from kelpie.analyst.planner.lexicon import Mention, Term, phrase_ends_at
+from kelpie.analyst.planner.reading import Reading, Stop
+
+_COUNTED = ["number of", "how many", "count of"]
+
+
+def refuse_topics(reading: Reading) -> None:
+    """Stop at a topic that the model lists as unanswerable, and at questions for reasons, for the future, for today."""
+    for mention in reading.of_kind("refusal"):
+        raise Stop(Refused(reading.catalog.refusals[int(mention.terms[0].name)].reason))
+    for at, word in enumerate(reading.words):
+        if not reading.is_free(at):
+            continue
+        if word in english.WHY:
+            raise Stop(Refused("I can say what the numbers are, not why they are so."))
+        if word in english.FUTURE:
+            raise Stop(Refused("I report what the data hold; I make no forecasts."))
+        if word in english.TODAY:
+            time = reading.catalog.time
+            span = f" They cover {time.first} to {time.last}." if time else ""
+            raise Stop(Refused(f"The data don't tell about {word}.{span}"))
+
+
+def read_metrics(reading: Reading) -> list[Term]:
+    """The metrics, in the order they are named."""
+    mentions = reading.of_kind("metric")
+    strong = [mention for mention in mentions if not all(term.weak for term in mention.terms)]
+    chosen: list[Term] = []
+    for mention in mentions:
+        reading.use(mention)
+        # "flights" beside another metric only names what is counted, unless "number of" or "how many" is before it.
+        counted = phrase_ends_at(reading.tokens, mention.start, _COUNTED) > 0
+        if mention not in strong and strong and not counted:
+            continue
+        term = reading.settle(mention, "What do you mean by")
+        if term.name not in [other.name for other in chosen]:
+            chosen.append(term)
+    return chosen
+
+
+def read_filters(reading: Reading) -> list[Filter]:
+    filters: dict[tuple[str, bool], list[Value]] = {}
+    for mention in reading.of_kind("value"):
+        term = reading.settle(_by_cue(reading, mention), "Which one do you mean by")
+        reading.use(mention)
+        values = filters.setdefault((term.name, _is_excluded(reading, mention.start)), [])
+        if term.value not in values:
+            values.append(term.value)
+    return [
+        Filter(dimension=name, values=values, op="not_in" if excluded else "in")
+        for (name, excluded), values in filters.items()
+    ]
+
+
+def _by_cue(reading: Reading, mention: Mention) -> Mention:
+    """Only the meanings that the word before allows: "to" before a city is not where a journey begins."""
+    dimensions = reading.catalog.dimensions
+    cued = set()
+    for dimension in dimensions:
+        words = phrase_ends_at(reading.tokens, mention.start, dimension.cues)
+        if words:
+            cued.add(dimension.name)
+            reading.known.update(range(mention.start - words, mention.start))
+    if not cued:
+        return mention
+    terms = [term for term in mention.terms if term.name in cued]
+    has_cues = {dimension.name for dimension in dimensions if dimension.cues}
+    if not terms and all(term.name in has_cues for term in mention.terms):
+        labels = " or ".join(dimension.label for dimension in dimensions if dimension.name in cued)
+        raise Stop(Refused(f"The data have no {labels} “{reading.said(mention)}”."))
+    return Mention(mention.start, mention.end, terms or mention.terms)
+
+
+def _is_excluded(reading: Reading, start: int) -> bool:
+    words, at = reading.words, start - 1
+    while at >= 0 and words[at] in ("the", "for", "and", "or"):
+        at -= 1
+    if at >= 0 and words[at] in english.EXCEPT:
+        reading.known.add(at)
+        return True
+    if at >= 1 and (words[at - 1], words[at]) in english.EXCEPT_PAIRS:
+        reading.known.update((at - 1, at))
+        return True
+    return False
+
+
+def read_dimensions(reading: Reading, filters: list[Filter]) -> list[str]:
+    """What to group by: dimensions that are named, and those of which several values are compared."""
+    dimensions = [rule.dimension for rule in filters if rule.op == "in" and len(rule.values) > 1]
+    values = [mention for mention in reading.mentions if mention.kind == "value"]
+    for mention in reading.of_kind("dimension"):
+        reading.use(mention)
+        term = reading.settle(mention, "Which one do you mean by")
+        beside = [v for v in values if v.start - mention.end in (0, 1) or mention.start == v.end]
+        if any(term.name in [meaning.name for meaning in value.terms] for value in beside):
+            continue  # "the carrier JetBlue" names one, it doesn't ask for all
+        if term.name not in dimensions:
+            dimensions.append(term.name)
+    return dimensions

@@ -1,0 +1,152 @@
+"""A question from outside: the agent that answers it, and its answer with all that it stands on.
+
+A session is an agent: its questions follow each other, and what it was told about preferences stays. Its id is drawn
+from tenant, semantic model and session name, so that two first questions at once meet the same agent.
+"""
+
+from typing import Any
+
+import msgspec
+
+from kelpie.agents import agent as agents
+from kelpie.agents import create as creation
+from kelpie.agents.agent import Agent
+from kelpie.agents.inbox import Inbox
+from kelpie.agents.scene import Workshop
+from kelpie.agents.stream import Committed, Ended, RunStream
+from kelpie.analyst import limits, results
+from kelpie.analyst.agent import analyst_agent
+from kelpie.analyst.provenance import NumberLink, link_numbers
+from kelpie.analyst.results import Chart, StoredQuery
+from kelpie.analyst.semantic import records
+from kelpie.analyst.semantic.records import SemanticModelRecord
+from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound, NumberWithoutSource
+from kelpie.trajectories.records import RunInput, RunOptions, StoredMessage
+from umi.dst import named_uuid
+from umi.entity import Block
+from umi.limits import BLOCK_VALUE_CHARS_DEFAULT
+from umi.storage import View
+from umi.wire.types import Message
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """`model` is the handle that answers; `semantic_model` an id or a name, None if the tenant has just one."""
+
+    text: str
+    model: str
+    semantic_model: str | None = None
+    session: str = "default"
+    stream: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """`numbers` are the numbers of the text with their cells; None if one of them has no source."""
+
+    agent_id: str
+    run_id: str
+    status: str
+    text: str
+    error: dict[str, Any] | None
+    queries: list[StoredQuery]
+    charts: list[Chart]
+    numbers: list[NumberLink] | None
+
+
+async def put(workshop: Workshop, inbox: Inbox, tenant: str, question: Question) -> RunStream:
+    """Acknowledge a question. Raises NotFound, InvalidInput, LimitExceeded, ModelError("unknown_model"), QueueFull."""
+    if not question.text.strip():
+        raise InvalidInput("the question is empty")
+    if len(question.text) > limits.QUESTION_CHARS_MAX:
+        raise LimitExceeded("the question", len(question.text), limits.QUESTION_CHARS_MAX, "characters")
+    if not 1 <= len(question.session) <= limits.SESSION_CHARS_MAX:
+        raise InvalidInput(f"a session's name has 1 to {limits.SESSION_CHARS_MAX} characters")
+    workshop.models.resolve(question.model)
+    view = View(workshop.database)
+    record = await _semantic_model(view, tenant, question.semantic_model)
+    agent_id = await _session_agent(workshop, view, record, question)
+    incoming = RunInput(id=workshop.host.ids.new("message"), body=Message(role="user", content=question.text))
+    options = RunOptions(stream_tokens=question.stream, model=question.model)
+    return await inbox.accept(tenant, agent_id, [incoming], options)
+
+
+async def _semantic_model(view: View, tenant: str, wanted: str | None) -> SemanticModelRecord:
+    if wanted is not None:
+        found = await records.by_name(view, tenant, wanted)
+        return found or await records.get(view, tenant, wanted)
+    known = await records.list_all(view, tenant)
+    if len(known) == 1:
+        return known[0]
+    if not known:
+        raise NotFound("no semantic model is registered: connect data first (POST /v1/analyst/connections)")
+    names = ", ".join(record.name for record in known)
+    raise InvalidInput(f"there are several semantic models ({names}); say which one the question is about")
+
+
+async def _session_agent(workshop: Workshop, view: View, record: SemanticModelRecord, question: Question) -> str:
+    agent_id = f"agent-{named_uuid(f'{record.tenant}/{record.id}/{question.session}')}"
+    try:
+        return (await agents.get(view, record.tenant, agent_id)).id
+    except NotFound:
+        pass
+    made = analyst_agent(record, name="analyst", model=question.model)
+    now_ms = workshop.host.clock.now_ms()
+    agent = Agent(
+        tenant=record.tenant,
+        id=agent_id,
+        name=made.name,
+        model=made.model,
+        system=made.system,
+        description=made.description,
+        metadata=made.metadata | {"session": question.session},
+        tags=["analyst"],
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+    )
+    blocks = [
+        Block(
+            tenant=record.tenant,
+            id=workshop.host.ids.new("block"),
+            label=block.label,
+            value=block.value,
+            description=block.description,
+            limit_chars=BLOCK_VALUE_CHARS_DEFAULT,
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        for block in made.blocks
+    ]
+    try:
+        await creation.create(workshop, creation.Draft(agent=agent, blocks=blocks, tool_names=made.tools))
+    except Conflict:
+        await agents.get(view, record.tenant, agent_id)  # another first question was faster
+    return agent_id
+
+
+async def answer(view: View, ended: Ended, committed: list[Committed]) -> Answer:
+    """What an ended question came to."""
+    run = ended.run
+    queries = [q for q in await results.queries_of_run(view, run.tenant, run.id) if q.verdict.outcome == "run"]
+    charts = [chart for query in queries for chart in await results.charts_of_query(view, run.tenant, query.id)]
+    text = _last_words([message for step in committed for message in step.messages])
+    return Answer(
+        agent_id=run.agent_id,
+        run_id=run.id,
+        status=run.status,
+        text=text,
+        error=run.error,
+        queries=queries,
+        charts=charts,
+        numbers=_numbers(text, queries),
+    )
+
+
+def _last_words(messages: list[StoredMessage]) -> str:
+    said = [m.body.text for m in messages if m.body.role == "assistant" and m.body.text]
+    return said[-1] if said else ""
+
+
+def _numbers(text: str, queries: list[StoredQuery]) -> list[NumberLink] | None:
+    try:
+        return link_numbers(text, [query.table for query in queries])
+    except NumberWithoutSource:
+        return None

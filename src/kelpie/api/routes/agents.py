@@ -1,0 +1,132 @@
+"""Agents: create, list, count, retrieve, modify, delete."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kelpie.agents import agent as agents
+from kelpie.agents import create, modify, profile
+from kelpie.api.answer import answer
+from kelpie.api.house import Caller, caller, is_sdk_1
+from kelpie.api.ids import AgentId
+from kelpie.api.names import random_name
+from kelpie.api.paging import PageQuery, Window, refuse_filters
+from kelpie.api.wire import agents as wire
+from kelpie.errors import GuardFailed, NotFound
+
+router = APIRouter(tags=["agents"])
+_UNSERVED_FILTERS = (
+    "project_id",
+    "template_id",
+    "base_template_id",
+    "identity_id",
+    "identifier_keys",
+    "last_stop_reason",
+    "created_by_id",
+)
+_UNSERVED_ORDERS = ("order_by", "sort_by")
+
+
+class AgentsQuery(PageQuery):
+    name: str | None = None
+    tags: list[str] | None = None
+    match_all_tags: bool = False
+    query_text: str | None = None
+    include: list[str] | None = None
+    include_relationships: list[str] | None = None
+
+
+async def whole(who: Caller, agent_id: str) -> Response:
+    """One agent with all that belongs to it."""
+    found = await profile.read(who.view, who.tenant, agent_id)
+    return answer(wire.states([found], who.card_of)[0])
+
+
+@router.post("/v1/agents")
+async def create_agent(request: Request, body: wire.CreateAgent) -> Response:
+    """A new agent with its blocks and tools, whole or not at all."""
+    who = caller(request)
+    host, now_ms = who.workshop.host, who.now_ms()
+    draft = create.Draft(
+        agent=body.agent(who.tenant, host.ids.new("agent"), random_name(host.rng), now_ms),
+        blocks=[block.block(who.tenant, host.ids.new("block"), now_ms) for block in body.memory_blocks or []],
+        block_ids=body.block_ids or [],
+        tool_ids=body.tool_ids or [],
+        tool_names=body.tool_names(),
+    )
+    made = await create.create(who.workshop, draft)
+    return await whole(who, made.id)
+
+
+@router.get("/v1/agents")
+async def list_agents(request: Request, query: Annotated[AgentsQuery, Query()]) -> Response:
+    """Agents, newest first. Clients of generation 1 get relations only if they ask with `include`."""
+    refuse_filters(request, *_UNSERVED_FILTERS)
+    _refuse_orders(request)
+    who, window = caller(request), Window(query)
+    found = await agents.list_agents(
+        who.view,
+        who.tenant,
+        window.page,
+        name=query.name,
+        tags=query.tags,
+        match_all_tags=query.match_all_tags,
+        text=query.query_text,
+    )
+    profiles = await profile.read_all(who.view, who.tenant, window.ordered(found))
+    return answer(wire.states(profiles, who.card_of, wire.relations(query.include, is_sdk_1=is_sdk_1(request))))
+
+
+def _refuse_orders(request: Request) -> None:
+    for name in _UNSERVED_ORDERS:
+        if request.query_params.get(name) not in (None, "created_at"):
+            refuse_filters(request, name)
+
+
+@router.get("/v1/agents/count")
+async def count_agents(
+    request: Request,
+    name: str | None = None,
+    tags: Annotated[list[str] | None, Query()] = None,
+    match_all_tags: bool = False,
+    query_text: str | None = None,
+) -> Response:
+    """How many agents there are, or match."""
+    refuse_filters(request, *_UNSERVED_FILTERS)
+    who = caller(request)
+    total = await agents.count(
+        who.view, who.tenant, name=name, tags=tags, match_all_tags=match_all_tags, text=query_text
+    )
+    return answer(total)
+
+
+@router.get("/v1/agents/{agent_id}")
+async def retrieve_agent(request: Request, agent_id: AgentId) -> Response:
+    """One agent with all that belongs to it."""
+    return await whole(caller(request), agent_id)
+
+
+@router.patch("/v1/agents/{agent_id}")
+async def modify_agent(request: Request, agent_id: AgentId, body: wire.ModifyAgent) -> Response:
+    """Change some fields. `block_ids` and `tool_ids` replace what the agent has."""
+    who = caller(request)
+    await modify.modify(
+        who.workshop,
+        who.tenant,
+        agent_id,
+        lambda old: body.fields(old.extras),
+        block_ids=body.block_ids,
+        tool_ids=body.tool_ids,
+    )
+    return await whole(who, agent_id)
+
+
+@router.delete("/v1/agents/{agent_id}")
+async def delete_agent(request: Request, agent_id: AgentId) -> Response:
+    """Remove an agent with its messages, runs and archival memory. Its blocks stay."""
+    who = caller(request)
+    try:
+        await who.workshop.database.commit(agents.plan_delete(who.tenant, agent_id))
+    except GuardFailed:
+        raise NotFound(f"no agent has the id '{agent_id}'") from None
+    return answer({"message": f"Agent id={agent_id} successfully deleted"})

@@ -1,0 +1,93 @@
+"""An agent's long-term memory: facts it, or a client, wrote down."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kelpie.agents import agent as agents
+from kelpie.api import limits
+from kelpie.api.answer import answer
+from kelpie.api.house import Caller, caller
+from kelpie.api.ids import AgentId, PassageId
+from kelpie.api.paging import PageQuery, Window
+from kelpie.api.wire import archival as wire
+from kelpie.api.wire.times import moment_ms
+from kelpie.errors import GuardFailed, NotFound
+from umi import archival
+from umi import limits as umi_limits
+from umi.memory import Memory
+
+router = APIRouter(tags=["archival memory"])
+
+
+class PassagesQuery(PageQuery):
+    search: str | None = None
+
+
+def _memory(who: Caller, agent_id: str) -> Memory:
+    return Memory(who.workshop.database, who.workshop.host, scope=agent_id, tenant=who.tenant)
+
+
+@router.post("/v1/agents/{agent_id}/archival-memory")
+async def insert_passage(request: Request, agent_id: AgentId, body: wire.InsertPassage) -> Response:
+    """Remember a text. It is one fact: nothing is cut into pieces."""
+    who = caller(request)
+    fact, changes = _memory(who, agent_id).plan_remember(
+        body.text,
+        tags=body.tags or [],
+        source={"kind": "client"},
+        event_time_ms=moment_ms("created_at", body.created_at),
+    )
+    exists = agents.exists(agents.actor_id(who.tenant, agent_id))
+    try:
+        await who.workshop.database.commit(exists.extend(changes))
+    except GuardFailed:
+        raise NotFound(f"no agent has the id '{agent_id}'") from None
+    return answer([wire.passage(fact)])
+
+
+@router.get("/v1/agents/{agent_id}/archival-memory")
+async def list_passages(request: Request, agent_id: AgentId, query: Annotated[PassagesQuery, Query()]) -> Response:
+    """What the agent has written down, oldest first; `search` is a substring."""
+    who = caller(request)
+    window = Window(query, ascending=True, limit=limits.PAGE_MESSAGES_DEFAULT)
+    await agents.get(who.view, who.tenant, agent_id)
+    found = await archival.list_facts(who.view, who.tenant, agent_id, window.page, text=query.search)
+    return answer([wire.passage(fact) for fact in window.ordered(found)])
+
+
+@router.get("/v1/agents/{agent_id}/archival-memory/search")
+async def search_passages(
+    request: Request,
+    agent_id: AgentId,
+    query: str,
+    tags: Annotated[list[str] | None, Query()] = None,
+    tag_match_mode: Literal["any", "all"] = "any",
+    top_k: Annotated[int | None, Query(ge=1, le=umi_limits.RECALL_RESULTS_MAX)] = None,
+    start_datetime: str | None = None,
+    end_datetime: str | None = None,
+) -> Response:
+    """What shares words with the query, best first."""
+    who = caller(request)
+    await agents.get(who.view, who.tenant, agent_id)
+    found = await archival.recall(
+        who.view,
+        who.tenant,
+        agent_id,
+        query,
+        limit=top_k or umi_limits.RECALL_RESULTS_DEFAULT,
+        tags=tags or [],
+        match_all_tags=tag_match_mode == "all",
+        since_ms=moment_ms("start_datetime", start_datetime),
+        until_ms=moment_ms("end_datetime", end_datetime),
+    )
+    return answer(wire.search_results(found))
+
+
+@router.delete("/v1/agents/{agent_id}/archival-memory/{memory_id}")
+async def delete_passage(request: Request, agent_id: AgentId, memory_id: PassageId) -> Response:
+    """Forget a fact: it is not found or listed any more."""
+    who = caller(request)
+    if not await _memory(who, agent_id).forget(memory_id):
+        raise NotFound(f"agent '{agent_id}' has no passage with the id '{memory_id}'")
+    return answer({"message": f"Memory id={memory_id} successfully deleted"})

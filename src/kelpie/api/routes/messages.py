@@ -1,0 +1,103 @@
+"""Talking to an agent: the whole answer, a stream of it, or a receipt."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kelpie.agents import agent as agents
+from kelpie.agents.stream import RunStream
+from kelpie.api import limits, sse
+from kelpie.api.answer import answer
+from kelpie.api.failures import of_failed_run
+from kelpie.api.house import Caller, caller
+from kelpie.api.ids import AgentId
+from kelpie.api.paging import PageQuery, Window, refuse_filters
+from kelpie.api.wire import messages as wire
+from kelpie.api.wire import runs as run_wire
+from kelpie.api.wire.incoming import MessageType, SendMessages
+from kelpie.api.wire.messages import Fashion
+from kelpie.errors import InvalidInput
+from kelpie.trajectories import messages, steps
+from kelpie.trajectories.records import Call, StoredMessage
+
+router = APIRouter(tags=["messages"])
+
+
+class MessagesQuery(PageQuery):
+    use_assistant_message: bool = True
+    include_return_message_types: list[MessageType] | None = None
+
+    def fashion(self) -> Fashion:
+        types = self.include_return_message_types
+        return Fashion(self.use_assistant_message, None if types is None else frozenset(types))
+
+
+async def calls_of(who: Caller, stored: Sequence[StoredMessage]) -> Mapping[str, Call]:
+    """The calls that the tool messages among `stored` answer, by message."""
+    ids = [message.id for message in stored if message.body.role == "tool"]
+    if not ids:
+        return {}
+    return wire.answering_calls(await steps.calls_of(who.view, who.tenant, message_ids=ids))
+
+
+async def accept(who: Caller, agent_id: str, body: SendMessages) -> RunStream:
+    """Acknowledge the messages: when this returns they are durable and will be answered."""
+    incoming, options = body.run_input(who.workshop.host.ids), body.options()
+    if options.model is not None:
+        who.card_of(options.model)
+    return await who.house.inbox.accept(who.tenant, agent_id, incoming, options)
+
+
+@router.post("/v1/agents/{agent_id}/messages")
+async def create_message(request: Request, agent_id: AgentId, body: SendMessages) -> Response:
+    """Send messages and wait for the answer; with `streaming` it comes as server-sent events."""
+    who = caller(request)
+    if body.streaming:
+        return await _streamed(who, agent_id, body)
+    if body.stream_tokens or body.background:
+        name = "stream_tokens" if body.stream_tokens else "background"
+        raise InvalidInput(f"{name} needs streaming: set 'streaming' to true, or use the async route")
+    ended, committed = await (await accept(who, agent_id, body)).wait()
+    if ended.run.status == "failed":
+        return of_failed_run(ended.run, who.house)
+    said = [message for step in committed for message in step.messages]
+    return answer(
+        {
+            "messages": wire.shown(said, await calls_of(who, said), body.fashion()),
+            "stop_reason": run_wire.stop_reason(ended.run.stop_reason),
+            "usage": run_wire.usage_statistics(ended.steps),
+        }
+    )
+
+
+@router.post("/v1/agents/{agent_id}/messages/stream")
+async def stream_message(request: Request, agent_id: AgentId, body: SendMessages) -> Response:
+    """Send messages; the answer comes as server-sent events, by step or (`stream_tokens`) by token."""
+    return await _streamed(caller(request), agent_id, body)
+
+
+async def _streamed(who: Caller, agent_id: str, body: SendMessages) -> Response:
+    stream = await accept(who, agent_id, body)
+    events = sse.events(
+        stream, who.house, body.fashion(), lambda stored: calls_of(who, stored), pings=body.include_pings
+    )
+    return sse.respond(events, stream.run.id)
+
+
+@router.post("/v1/agents/{agent_id}/messages/async")
+async def send_message(request: Request, agent_id: AgentId, body: SendMessages) -> Response:
+    """Send messages and get a run at once; ask the run how it ended."""
+    stream = await accept(caller(request), agent_id, body.model_copy(update={"background": True}))
+    return answer(run_wire.run(stream.run))
+
+
+@router.get("/v1/agents/{agent_id}/messages")
+async def list_messages(request: Request, agent_id: AgentId, query: Annotated[MessagesQuery, Query()]) -> Response:
+    """The agent's messages, newest first. The page counts stored messages: one may show as several."""
+    refuse_filters(request, "group_id", "conversation_id")
+    who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
+    await agents.get(who.view, who.tenant, agent_id)
+    found = await messages.list_messages(who.view, who.tenant, window.page, agent_id=agent_id)
+    stored = window.ordered(found)
+    return answer(wire.shown(stored, await calls_of(who, stored), query.fashion()))

@@ -1,0 +1,93 @@
+"""Runs: what became of the messages sent to agents."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kelpie.api import limits
+from kelpie.api.answer import answer
+from kelpie.api.house import caller
+from kelpie.api.ids import RunId
+from kelpie.api.paging import PageQuery, Window, refuse_filters
+from kelpie.api.routes.messages import MessagesQuery, calls_of
+from kelpie.api.wire import messages as message_wire
+from kelpie.api.wire import runs as wire
+from kelpie.errors import Conflict, GuardFailed
+from kelpie.trajectories import messages, runs, steps
+from kelpie.trajectories.records import OPEN_STATUSES
+
+router = APIRouter(tags=["runs"])
+
+
+class RunsQuery(PageQuery):
+    agent_id: str | None = None
+    agent_ids: list[str] | None = None
+    statuses: list[Literal["created", "running", "completed", "failed", "cancelled"]] | None = None
+    stop_reason: str | None = None
+    background: bool | None = None
+    active: bool = False
+
+
+@router.get("/v1/runs")
+async def list_runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Response:
+    """Runs, newest first."""
+    refuse_filters(request, "conversation_id")
+    who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
+    asked: list[str] = [*(query.statuses or []), *(OPEN_STATUSES if query.active else ())]
+    found = await runs.list_runs(
+        who.view,
+        who.tenant,
+        window.page,
+        agent_ids=[*(query.agent_ids or []), *([query.agent_id] if query.agent_id else [])],
+        statuses=asked,
+        stop_reason=query.stop_reason,
+        background=query.background,
+    )
+    return answer([wire.run(run) for run in window.ordered(found)])
+
+
+@router.get("/v1/runs/{run_id}")
+async def retrieve_run(request: Request, run_id: RunId) -> Response:
+    """One run: its status, how it ended, and why if it failed."""
+    who = caller(request)
+    return answer(wire.run(await runs.get(who.view, who.tenant, run_id)))
+
+
+@router.get("/v1/runs/{run_id}/messages")
+async def list_messages(request: Request, run_id: RunId, query: Annotated[MessagesQuery, Query()]) -> Response:
+    """The run's messages, oldest first, what was sent to the agent included."""
+    who = caller(request)
+    window = Window(query, ascending=True, limit=limits.PAGE_MESSAGES_DEFAULT)
+    await runs.get(who.view, who.tenant, run_id)
+    found = await messages.list_messages(who.view, who.tenant, window.page, run_id=run_id)
+    stored = window.ordered(found)
+    return answer(message_wire.shown(stored, await calls_of(who, stored), query.fashion()))
+
+
+@router.get("/v1/runs/{run_id}/usage")
+async def retrieve_usage(request: Request, run_id: RunId) -> Response:
+    """The tokens of all the run's model calls."""
+    who = caller(request)
+    await runs.get(who.view, who.tenant, run_id)
+    return answer(wire.run_usage(await steps.of_run(who.view, who.tenant, run_id)))
+
+
+@router.get("/v1/runs/{run_id}/steps")
+async def list_steps(request: Request, run_id: RunId, query: Annotated[PageQuery, Query()]) -> Response:
+    """The run's steps, newest first."""
+    who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
+    await runs.get(who.view, who.tenant, run_id)
+    found = await steps.list_steps(who.view, who.tenant, window.page, run_id=run_id)
+    return answer([wire.step(step) for step in window.ordered(found)])
+
+
+@router.delete("/v1/runs/{run_id}")
+async def delete_run(request: Request, run_id: RunId) -> Response:
+    """Remove the record of a run that ended, with its steps. Its messages stay in the agent's history."""
+    who = caller(request)
+    await runs.get(who.view, who.tenant, run_id)
+    try:
+        await who.workshop.database.commit(runs.plan_delete(who.tenant, run_id))
+    except GuardFailed:
+        raise Conflict(f"run '{run_id}' has not ended yet; delete it afterwards") from None
+    return answer({"message": f"Run id={run_id} successfully deleted"})

@@ -1,0 +1,113 @@
+"""Tools: those people wrote and those that are built in."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kelpie.agents import agent as agents
+from kelpie.api.answer import answer
+from kelpie.api.house import Caller, caller
+from kelpie.api.ids import ToolId
+from kelpie.api.paging import PageQuery, Window
+from kelpie.api.unserved import NotServed
+from kelpie.api.wire import tools as wire
+from kelpie.errors import GuardFailed, NotFound
+from kelpie.tools import custom
+from kelpie.tools import limits as tool_limits
+
+router = APIRouter(tags=["tools"])
+
+
+class ToolsQuery(PageQuery):
+    name: str | None = None
+    names: list[str] | None = None
+    tool_ids: list[str] | None = None
+    search: str | None = None
+    tool_types: list[str] | None = None
+    exclude_tool_types: list[str] | None = None
+    return_only_letta_tools: bool = False
+    exclude_letta_tools: bool = False
+
+    def filters(self, builtins: list[str]) -> dict[str, Any]:
+        """The filters in our words: Letta's kinds of tools are names of built-in ones. Raises NotServed."""
+        wanted = set(self.tool_types or wire.TOOL_TYPES) - set(self.exclude_tool_types or [])
+        if self.return_only_letta_tools:
+            wanted.discard(custom.CUSTOM)
+        if self.exclude_letta_tools:
+            wanted &= {custom.CUSTOM}
+        given = {"name": self.name, "names": self.names, "ids": self.tool_ids, "text": self.search}
+        of_ours = wire.names_of(wanted, builtins)
+        if custom.CUSTOM not in wanted:
+            names = of_ours if self.names is None else [name for name in self.names if name in of_ours]
+            return given | {"names": names}
+        if not of_ours:
+            return given | {"tool_types": [custom.CUSTOM]}
+        if len(of_ours) < len(builtins):
+            raise NotServed("custom tools together with some kinds of built-in ones can't be listed yet; ask twice")
+        return given
+
+
+@router.post("/v1/tools")
+async def create_tool(request: Request, body: wire.CreateTool) -> Response:
+    """A new tool from its Python source. 409 if there is one of its name."""
+    who = caller(request)
+    record, changes = await custom.plan_create(who.view, who.workshop.host, who.tenant, body.draft())
+    await who.workshop.database.commit(changes)
+    return answer(wire.tool(record))
+
+
+@router.put("/v1/tools")
+async def upsert_tool(request: Request, body: wire.CreateTool) -> Response:
+    """The tool of this name, made or changed."""
+    who = caller(request)
+    return answer(wire.tool(await custom.upsert(who.view, who.workshop.host, who.tenant, body.draft())))
+
+
+@router.get("/v1/tools")
+async def list_tools(request: Request, query: Annotated[ToolsQuery, Query()]) -> Response:
+    """Tools, newest first."""
+    who, window = caller(request), Window(query)
+    filters = query.filters(list(who.workshop.catalog.builtins))
+    found = await custom.list_tools(who.view, who.tenant, window.page, **filters)
+    return answer([wire.tool(record) for record in window.ordered(found)])
+
+
+@router.get("/v1/tools/count")
+async def count_tools(request: Request, query: Annotated[ToolsQuery, Query()]) -> Response:
+    """How many tools there are, or match."""
+    who = caller(request)
+    total = await custom.count(who.view, who.tenant, **query.filters(list(who.workshop.catalog.builtins)))
+    return answer(total)
+
+
+@router.get("/v1/tools/{tool_id}")
+async def retrieve_tool(request: Request, tool_id: ToolId) -> Response:
+    """One tool, with its source and schema."""
+    who = caller(request)
+    return answer(wire.tool(await custom.get(who.view, who.tenant, tool_id)))
+
+
+@router.patch("/v1/tools/{tool_id}")
+async def modify_tool(request: Request, tool_id: ToolId, body: wire.ModifyTool) -> Response:
+    """Change some fields; new source derives name and schema anew. 409 for a built-in tool."""
+    who = caller(request)
+    fields = body.fields(await custom.get(who.view, who.tenant, tool_id))
+    return answer(wire.tool(await custom.edit(who.view, who.tenant, tool_id, who.now_ms(), fields)))
+
+
+@router.delete("/v1/tools/{tool_id}")
+async def delete_tool(request: Request, tool_id: ToolId) -> Response:
+    """Remove a tool; agents that have it lose it. 409 for a built-in tool."""
+    await _delete(caller(request), tool_id)
+    return answer({"message": f"Tool id={tool_id} successfully deleted"})
+
+
+async def _delete(who: Caller, tool_id: str) -> None:
+    for _ in range(tool_limits.TOOL_UPSERT_ATTEMPTS_MAX):
+        changes = await custom.plan_delete(who.view, who.tenant, tool_id)
+        try:
+            await who.workshop.database.commit(changes.extend(agents.plan_forget_tool(who.tenant, tool_id)))
+        except GuardFailed:
+            continue  # somebody changed it since it was read
+        return
+    raise NotFound(f"no tool has the id '{tool_id}'")

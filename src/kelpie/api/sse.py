@@ -1,0 +1,126 @@
+"""Server-sent events: one run's events as a response body, with pings while it is quiet."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from starlette.responses import StreamingResponse
+
+from kelpie.agents.stream import Committed, Ended, Provisional, RunEvent, RunStream
+from kelpie.api import limits
+from kelpie.api.failures import run_error
+from kelpie.api.house import House
+from kelpie.api.wire import runs as run_wire
+from kelpie.api.wire.messages import Fashion, base
+from kelpie.api.wire.stream import Narrator
+from kelpie.api.wire.times import iso
+from kelpie.trajectories.records import Call, StoredMessage
+from umi.dst import Host
+
+CallsOf = Callable[[Sequence[StoredMessage]], Awaitable[Mapping[str, Call]]]
+
+_encode = msgspec.json.Encoder().encode
+_DONE = b"data: [DONE]\n\n"
+# A proxy that collects a response before passing it on would undo the streaming.
+_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+def event(body: Any) -> bytes:
+    return b"data: " + _encode(body) + b"\n\n"
+
+
+def error_event(run_id: str, kind: str, text: str) -> bytes:
+    body = {
+        "message_type": "error_message",
+        "run_id": run_id,
+        "error_type": kind,
+        "message": text,
+        "detail": text,
+    }
+    return b"event: error\n" + event(body)
+
+
+def respond(body: AsyncIterator[bytes], run_id: str) -> StreamingResponse:
+    return StreamingResponse(body, headers={**_HEADERS, "x-kelpie-run-id": run_id}, media_type="text/event-stream")
+
+
+async def events(
+    stream: RunStream, house: House, fashion: Fashion, calls_of: CallsOf, *, pings: bool = True
+) -> AsyncIterator[bytes]:
+    """The run's events, to its end. A client that goes away changes nothing for the run.
+
+    calls_of  what the tool messages among some messages answer
+    """
+    run_id, host = stream.run.id, house.workshop.host
+    narrator = Narrator(run_id, fashion)
+    watch = _Watch(stream, host)
+    try:
+        if pings:
+            yield event(_ping(host, run_id))
+        while True:
+            one = await watch.next(limits.PING_INTERVAL_MS)
+            if one is None:
+                if pings:
+                    yield event(_ping(host, run_id))
+            elif isinstance(one, Provisional):
+                for piece in narrator.pieces(one, host.clock.now_ms()):
+                    yield event(piece)
+            elif isinstance(one, Committed):
+                for whole in narrator.committed(one, await calls_of(one.messages)):
+                    yield event(whole)
+            else:
+                yield _end(one, house) if isinstance(one, Ended) else _lagged(run_id)
+                return
+    finally:
+        watch.stop()
+
+
+class _Lagged:
+    """The watcher was too far behind and is watched no more."""
+
+
+class _Watch:
+    """A run's events with a deadline on each. `RunStream.watch` may not be cancelled between two events, so a task
+    moves them into a queue, from which waiting may be given up."""
+
+    def __init__(self, stream: RunStream, host: Host) -> None:
+        self._host = host
+        self._queue: asyncio.Queue[RunEvent | _Lagged] = asyncio.Queue()
+        self._task = host.spawn(self._move(stream), f"watch {stream.run.id}")
+
+    async def _move(self, stream: RunStream) -> None:
+        async for one in stream.watch():
+            self._queue.put_nowait(one)
+        self._queue.put_nowait(_Lagged())
+
+    async def next(self, duration_ms: float) -> RunEvent | _Lagged | None:
+        """The next event, or None if there is none within `duration_ms`."""
+        if not self._queue.empty():
+            return self._queue.get_nowait()
+        try:
+            async with self._host.clock.timeout(duration_ms):
+                return await self._queue.get()
+        except TimeoutError:
+            return None
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+
+def _ping(host: Host, run_id: str) -> dict[str, Any]:
+    return base("ping", host.ids.new("message"), 0, iso(host.clock.now_ms()), run_id, None)
+
+
+def _end(ended: Ended, house: House) -> bytes:
+    reason = event(run_wire.stop_reason(ended.run.stop_reason))
+    if ended.run.status == "failed":
+        kind, text = run_error(ended.run, house)
+        prefix = "llm_" if ended.run.stop_reason in ("llm_api_error", "invalid_llm_response") else ""
+        return reason + error_event(ended.run.id, prefix + kind, text) + _DONE
+    return reason + event(run_wire.usage_statistics(ended.steps)) + _DONE
+
+
+def _lagged(run_id: str) -> bytes:
+    text = "this client read too slowly and was let go; the run goes on, read its messages when it ended"
+    return event(run_wire.stop_reason("error")) + error_event(run_id, "stream_incomplete", text) + _DONE
