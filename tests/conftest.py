@@ -54,6 +54,7 @@ def needs():
 
     def check(capability, available, why):
         assert capability in CAPABILITIES, f"{capability} is not in CAPABILITIES"
+        why = " ".join(why.split())  # one line each
         if not available and capability in REQUIRED:
             pytest.fail(f"KELPIE_REQUIRE demands {capability}: {why}", pytrace=False)
         if not available:

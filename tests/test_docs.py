@@ -54,6 +54,11 @@ def targets():
     return dict(re.findall(r"^([a-z]+):.*## (.*)$", makefile, re.MULTILINE))
 
 
+def made():
+    """The commands that a target of the Makefile runs: `make demo` documents `kelpie demo`."""
+    return {(word,) for word in re.findall(r"/kelpie ([a-z]+)", (ROOT / "Makefile").read_text(encoding="utf-8"))}
+
+
 def walk(command, path=()):
     """Every command of the program, groups included: its words and the command."""
     yield path, command
@@ -109,10 +114,15 @@ def test_every_command_and_option_a_page_names_exists(page, program):
 
 def test_every_command_has_help_and_is_named_on_a_page(program):
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    named = {tuple(words[: len(path)]) for words in commands(text, "kelpie") for path in program}
+    named = {tuple(words[: len(path)]) for words in commands(text, "kelpie") for path in program} | made()
     for path, command in program.items():
         assert command.help, f"kelpie {' '.join(path)} has no help"
         assert path in named or hasattr(command, "commands"), f"no page names `kelpie {' '.join(path)}`"
+
+
+def test_every_command_that_make_runs_exists(program):
+    assert made() >= {("demo",), ("serve",)}
+    assert made() <= set(program)
 
 
 def test_every_target_is_phony_and_explained():

@@ -21,6 +21,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str = "text"  # "text" for people, "json" for machines
     otlp_endpoint: str | None = None
     idle_before_deactivation_ms: int = 300_000
+    analyst_model: str | None = None
     openai_api_key: str | None = None
     openai_base_url: str | None = None
     anthropic_api_key: str | None = None
@@ -49,6 +50,7 @@ VARIABLES = {
     "KELPIE_LOG_FORMAT": "log_format",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "otlp_endpoint",
     "KELPIE_IDLE_MS": "idle_before_deactivation_ms",
+    "KELPIE_ANALYST_MODEL": "analyst_model",
     "OPENAI_API_KEY": "openai_api_key",
     "OPENAI_BASE_URL": "openai_base_url",
     "ANTHROPIC_API_KEY": "anthropic_api_key",

@@ -9,9 +9,7 @@ _ARCHIVE = (
     " What is too long or too rare for core memory goes into archival memory; search it when a question may depend on"
     " it."
 )
-_SPEAK = (
-    " The user reads only what you send with send_message. Whatever else you do first, end every turn with it."
-)
+_SPEAK = " The user reads only what you send with send_message. Whatever else you do first, end every turn with it."
 _MANNER = " Answer plainly and briefly, in the user's language. Never invent what a tool could tell you."
 
 # The agent types this server runs, with their prompt.

@@ -13,9 +13,9 @@ from kelpie.analyst.catalog import Catalog, CatalogDimension
 from kelpie.analyst.compile import compile_query
 from kelpie.analyst.guard import guard
 from kelpie.analyst.metric_query import Filter, MetricQuery, Value
-from kelpie.analyst.results import ResultColumn, StoredQuery, Verdict
+from kelpie.analyst.results import StoredQuery, Verdict
 from kelpie.analyst.service import Analyst, LoadedModel
-from kelpie.analyst.table import Table
+from kelpie.analyst.table import ResultColumn, Table
 from kelpie.errors import InvalidInput, QueryFailed, QueryRefused
 from kelpie.tools.tool import ToolContext
 from umi.storage import View
@@ -72,9 +72,14 @@ async def _ask(
         row_count=len(table.rows),
         truncated=table.truncated,
         duration_ms=table.duration_ms,
-        snapshot=msgspec.to_builtins(source.snapshot),
+        snapshot=msgspec.to_builtins(source.snapshot) | await _covered(analyst, loaded),
         created_at_ms=context.host.clock.now_ms(),
     )
+
+
+async def _covered(analyst: Analyst, loaded: LoadedModel) -> dict[str, str]:
+    time = (await analyst.catalog(loaded)).time
+    return {} if time is None else {"first": time.first, "last": time.last}
 
 
 def _columns(table: Table) -> list[ResultColumn]:
@@ -151,7 +156,7 @@ async def rerun(analyst: Analyst, view: View, tenant: str, query_id: str) -> Rer
     return Rerun(
         query_id=query.id,
         same=difference is None,
-        stale=msgspec.to_builtins(source.snapshot) != query.snapshot,
+        stale=bool(msgspec.to_builtins(source.snapshot).items() - query.snapshot.items()),
         first_difference=difference,
         table=table,
     )

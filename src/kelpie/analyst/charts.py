@@ -10,7 +10,8 @@ import msgspec
 
 from kelpie.analyst import limits
 from kelpie.analyst.formats import header_text
-from kelpie.analyst.results import ResultColumn, StoredQuery
+from kelpie.analyst.results import StoredQuery
+from kelpie.analyst.table import ResultColumn
 from kelpie.analyst.workers import Workers
 from kelpie.errors import InternalError, InvalidInput, LimitExceeded, MissingExtra
 

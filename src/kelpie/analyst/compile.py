@@ -13,8 +13,8 @@ from sqlglot.errors import SqlglotError
 
 from kelpie.analyst.guard import DIALECT
 from kelpie.analyst.metric_query import Filter, MetricQuery, Value, check_query, day
-from kelpie.analyst.results import ResultColumn
 from kelpie.analyst.semantic.model import Entity, Join, Metric, SemanticModel
+from kelpie.analyst.table import ResultColumn
 from kelpie.errors import InvalidInput, InvalidModel
 
 
@@ -40,9 +40,11 @@ def compile_query(model: SemanticModel, query: MetricQuery) -> Compiled:
     ]
     conditions = [_condition(model, rule) for rule in query.filters] + _time_conditions(model, query)
     select = select_over(model, metrics[0].entity, [*groups, *values], conditions)
+    order = _order(query, [name for name, _ in groups])
     if groups:
         select = select.group_by(*(exp.Literal.number(place + 1) for place in range(len(groups))), copy=False)
-    select = select.order_by(*_order(query, [name for name, _ in groups]), copy=False)
+    if order:
+        select = select.order_by(*order, copy=False)
     if query.limit is not None:
         select = select.limit(query.limit, copy=False)
     return Compiled(select.sql(dialect=DIALECT, pretty=True), columns)
@@ -78,7 +80,7 @@ def expression(text: str, line: int) -> exp.Expr:
         tree = sqlglot.parse_one(text, dialect=DIALECT, into=exp.Condition)
     except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError) as error:
         raise InvalidModel(f"line {line}: '{text}' is not an SQL expression") from error
-    if not isinstance(tree, exp.Condition):
+    if not isinstance(tree, exp.Condition | exp.Filter | exp.WithinGroup | exp.AtTimeZone):
         raise InvalidModel(f"line {line}: '{text}' is not an SQL expression")
     for column in tree.find_all(exp.Column):
         if not column.table or column.db:
@@ -103,9 +105,12 @@ def _filtered(tree: exp.Expr, conditions: list[exp.Expr]) -> exp.Expr:
         return tree
 
     def add_filter(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.AggFunc) and not isinstance(node.parent, exp.Filter):
-            where = exp.Where(this=exp.and_(*(condition.copy() for condition in conditions)))
-            return exp.Filter(this=node.copy(), expression=where)
+        # A replaced node is not entered again: the aggregate inside a filter is met only through its filter.
+        if isinstance(node, exp.Filter):
+            own = node.expression.this
+            return exp.Filter(this=node.this.copy(), expression=exp.Where(this=exp.and_(own, *conditions)))
+        if isinstance(node, exp.AggFunc):
+            return exp.Filter(this=node.copy(), expression=exp.Where(this=exp.and_(*conditions)))
         return node
 
     return tree.transform(add_filter)

@@ -7,7 +7,7 @@ import calendar
 import datetime as dt
 from typing import Any
 
-from kelpie.analyst.results import ResultColumn
+from kelpie.analyst.table import ResultColumn
 
 _MONTHS = list(calendar.month_name)
 _PLAIN_DECIMALS = 4  # of a number without a format: a column of plain SQL

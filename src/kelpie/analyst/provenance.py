@@ -12,11 +12,12 @@ import msgspec
 from kelpie.analyst import connections, results
 from kelpie.analyst.connections import Connection
 from kelpie.analyst.formats import cell_text
-from kelpie.analyst.results import Chart, ResultTable, StoredQuery
+from kelpie.analyst.results import Chart, StoredQuery
 from kelpie.analyst.semantic import records
 from kelpie.analyst.semantic.model import Metric
 from kelpie.analyst.semantic.reading import read_model
 from kelpie.analyst.semantic.records import SemanticModelRecord
+from kelpie.analyst.table import ResultTable
 from kelpie.errors import NotFound, NumberWithoutSource
 from umi.storage import View
 
@@ -47,7 +48,8 @@ def link_numbers(text: str, tables: Sequence[ResultTable], stated: Iterable[str]
     """The source of every number in `text`. Raises NumberWithoutSource at the first that has none.
 
     A number has a source if some cell, written in the format its metric states, is that number. Not numbers: ids, the
-    texts and dates of cells, and `stated`, what the question itself fixed (a period, the name of a metric).
+    texts and dates of cells, and what the question itself fixed (a period, a filter): the tables' own
+    `stated` and, for what no table can know, the argument.
     """
     masked = _masked(text, tables, stated)
     cells = _cells_by_text(tables)
@@ -76,6 +78,7 @@ def link_numbers(text: str, tables: Sequence[ResultTable], stated: Iterable[str]
 def _masked(text: str, tables: Sequence[ResultTable], stated: Iterable[str]) -> str:
     words = {word for word in stated if _has_digit(word)}
     for table in tables:
+        words.update(word for word in table.stated if _has_digit(word))
         for place, column in enumerate(table.columns):
             words.update(word for word in (column.label, column.name) if _has_digit(word))
             for row in table.rows:

@@ -15,18 +15,22 @@ from kelpie.agents.inbox import Inbox
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Committed, Ended, RunStream
 from kelpie.analyst import limits, results
-from kelpie.analyst.agent import analyst_agent
+from kelpie.analyst.agent import PLANNER_HANDLE, analyst_agent
 from kelpie.analyst.provenance import NumberLink, link_numbers
 from kelpie.analyst.results import Chart, StoredQuery
 from kelpie.analyst.semantic import records
 from kelpie.analyst.semantic.records import SemanticModelRecord
 from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound, NumberWithoutSource
+from kelpie.models.registry import Models
 from kelpie.trajectories.records import RunInput, RunOptions, StoredMessage
 from umi.dst import named_uuid
 from umi.entity import Block
 from umi.limits import BLOCK_VALUE_CHARS_DEFAULT
 from umi.storage import View
 from umi.wire.types import Message
+
+# Of all that a provider sells, what is good and cheap enough for questions about data.
+PREFERRED_MODELS = ("gpt-5-mini", "gpt-4o-mini", "claude-haiku-4-5")
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +54,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     queries: list[StoredQuery]
     charts: list[Chart]
     numbers: list[NumberLink] | None
+
+
+async def default_model(models: Models) -> str:
+    """The handle that answers when nobody named one: a configured language model, else the planner."""
+    offered = [card for card in await models.list() if card.provider_type not in ("kelpie", "local")]
+    preferred = [card for card in offered if card.name in PREFERRED_MODELS]
+    return next((card.handle for card in preferred or offered), PLANNER_HANDLE)
 
 
 async def put(workshop: Workshop, inbox: Inbox, tenant: str, question: Question) -> RunStream:

@@ -3,15 +3,16 @@
 A row of `analyst_query` is what an answer's numbers stand on. It is written once and never changed.
 """
 
+import datetime as dt
 from typing import Any, Literal
 
 import msgspec
 
+from kelpie.analyst.formats import range_text
+from kelpie.analyst.table import ResultColumn, ResultTable
 from kelpie.errors import NotFound
 from umi.dst import Host
 from umi.storage import Changes, View
-
-ColumnKind = Literal["dimension", "time", "metric", "value"]
 
 _QUERY_COLUMNS = (
     "tenant, id, agent_id, run_id, step_id, tool_call_id, connection_id, semantic_model_id, metric_query, sql, verdict,"
@@ -30,18 +31,6 @@ _ONE_CHART = f"SELECT {_CHART_COLUMNS} FROM analyst_chart WHERE tenant = ? AND i
 _CHARTS_OF_QUERY = f"SELECT {_CHART_COLUMNS} FROM analyst_chart WHERE tenant = ? AND query_id = ? ORDER BY rowid"
 
 
-class ResultColumn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a column of a result means. `kind` "value" is a column of plain SQL; `format` is the metric's."""
-
-    name: str
-    kind: ColumnKind
-    label: str
-    type: str
-    unit: str = ""
-    format: str = ""
-    grain: str | None = None
-
-
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of the query: run, refused by a rule of the guard, or failed in the source."""
 
@@ -51,24 +40,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str = ""
 
 
-class ResultTable(msgspec.Struct, frozen=True, kw_only=True):
-    """A result as an answer uses it: the cells that its numbers come from. `row_count` may exceed the rows shown."""
-
-    query_id: str
-    columns: list[ResultColumn]
-    rows: list[list[Any]]
-    row_count: int
-    truncated: bool = False
-
-    def place(self, name: str) -> int:
-        """The position of the column `name`."""
-        return [column.name for column in self.columns].index(name)
-
-
 class StoredQuery(msgspec.Struct, frozen=True, kw_only=True):
     """`sql` is the text that ran, or the one refused. `metric_query` is what it was compiled from, or None.
 
-    `snapshot` says which state of the data it stands on: {"path", "size_bytes", "modified_ms"}.
+    `snapshot` says which state of the data it stands on: {"path", "size_bytes", "modified_ms"}, and the days it covers:
+    {"first", "last"}.
     """
 
     tenant: str
@@ -98,7 +74,19 @@ class StoredQuery(msgspec.Struct, frozen=True, kw_only=True):
             rows=self.rows,
             row_count=self.row_count,
             truncated=self.truncated,
+            stated=self.stated,
         )
+
+    @property
+    def stated(self) -> list[str]:
+        """What the query itself says in numbers: its days, years, filter values, and the days of the data."""
+        asked = self.metric_query or {}
+        covered = [day for day in (self.snapshot.get("first"), self.snapshot.get("last")) if day]
+        days = [day for day in (asked.get("time_from"), asked.get("time_to")) if day]
+        values = [str(value) for rule in asked.get("filters", []) for value in rule["values"]]
+        if len(days) == 2:
+            values.append(range_text(*map(dt.date.fromisoformat, days)))
+        return [*days, *covered, *(day[:4] for day in (*days, *covered)), *values]
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):

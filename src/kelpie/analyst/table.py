@@ -1,14 +1,16 @@
-"""A table of results: what a data source answers, in values that JSON can carry."""
+"""Tables: what a data source answers, in values that JSON can carry, and what its columns mean."""
 
 import datetime as dt
 import decimal
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from kelpie.analyst import limits
+
+ColumnKind = Literal["dimension", "time", "metric", "value"]
 
 Cell = str | int | float | bool | None | list[Any] | dict[str, Any]
 
@@ -21,6 +23,36 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[list[Any]]
     truncated: bool = False
     duration_ms: float = 0.0
+
+
+class ResultColumn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a column of a result means. `kind` "value" is a column of plain SQL; `format` is the metric's."""
+
+    name: str
+    kind: ColumnKind
+    label: str
+    type: str
+    unit: str = ""
+    format: str = ""
+    grain: str | None = None
+
+
+class ResultTable(msgspec.Struct, frozen=True, kw_only=True):
+    """A result as an answer uses it: the cells that its numbers come from. `row_count` may exceed the rows shown.
+
+    `stated` are texts with numbers that the question fixed and no cell holds: dates, filter values.
+    """
+
+    query_id: str
+    columns: list[ResultColumn]
+    rows: list[list[Any]]
+    row_count: int
+    truncated: bool = False
+    stated: list[str] = []
+
+    def place(self, name: str) -> int:
+        """The position of the column `name`."""
+        return [column.name for column in self.columns].index(name)
 
 
 def bounded_rows(rows: Iterable[Sequence[Any]], rows_max: int) -> tuple[list[list[Any]], bool]:

@@ -1,16 +1,16 @@
 """Letta's REST API, as far as we serve it, and the analyst's routes: HTTP on one side, our own words on the other.
 
-    app          create_app: routes, error handlers and the gate over a house
-    house        House, Caller: what endpoints stand on, and who is asking
-    gate         every request: key, tenant, size, event; auth: keys
-    routes       one file per resource
-    wire         Letta's words: bodies in, dicts out
-    sse          a run as server-sent events
-    failures     errors as answers; unserved: known paths that are answered 501
-    paging, ids, answer, bounds, names
-                 pages of lists; how ids look; JSON out; sizes of free-form JSON; names for nameless agents
-    openapi      writes the description of the API that is shipped with it
-    limits       bounds
+app          create_app: routes, error handlers and the gate over a house
+house        House, Caller: what endpoints stand on, and who is asking
+gate         every request: key, tenant, size, event; auth: keys
+routes       one file per resource
+wire         Letta's words: bodies in, dicts out
+sse          a run as server-sent events
+failures     errors as answers; unserved: known paths that are answered 501
+paging, ids, answer, bounds, names
+             pages of lists; how ids look; JSON out; sizes of free-form JSON; names for nameless agents
+openapi      writes the description of the API that is shipped with it
+limits       bounds
 """
 
 from kelpie.api.app import create_app

@@ -21,9 +21,8 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 class Gate:
     """Pure ASGI. A path is the same with and without a slash at its end; nothing is redirected."""
 
-    def __init__(self, app: ASGIApp, house: House) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._house = house
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -31,7 +30,8 @@ class Gate:
             return
         if len(scope["path"]) > 1 and scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/") or "/"
-        clock = self._house.workshop.host.clock
+        house: House = scope["app"].state.house
+        clock = house.workshop.host.clock
         started_ms = clock.monotonic_ms()
         status = 0
 
@@ -42,13 +42,13 @@ class Gate:
             await send(message)
 
         try:
-            await self._pass(scope, receive, noting)
+            await self._pass(house, scope, receive, noting)
         except Exception:
             log.exception("%s %s failed", scope["method"], _template(scope))
             if status == 0:
                 await _refuse(noting, 500, "the server failed in a way it should not have; its log says more")
         finally:
-            self._house.workshop.events.emit(
+            house.workshop.events.emit(
                 RequestEnded(
                     tenant=scope.get("kelpie.tenant", ""),
                     method=scope["method"],
@@ -59,25 +59,35 @@ class Gate:
                 )
             )
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = scope["headers"]
-        if scope["path"] in OPEN_PATHS:
-            scope["kelpie.tenant"] = ""
-        elif not self._house.keys.are_required and not _is_own_host(_header(headers, b"host")):
-            # Without keys only this machine may call. A web page that had its name resolved to 127.0.0.1 is not it.
-            text = "without keys this server answers to localhost and IP addresses only; set KELPIE_KEYS"
-            return await _refuse(send, 403, text)
-        else:
-            try:
-                scope["kelpie.tenant"] = self._house.keys.tenant_of(_header(headers, b"authorization"))
-            except NotAuthenticated as error:
-                return await _refuse(send, error.http_status, str(error))
-        if scope["method"] in _WITH_BODY:
-            length = _header(headers, b"content-length")
-            if length is not None and length.isdigit() and int(length) > limits.REQUEST_BODY_BYTES_MAX:
-                return await _refuse(send, 413, _too_large())
-            receive = _bounded(receive)
-        await self._app(scope, receive, send)
+    async def _pass(self, house: House, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = _identify(house, scope) or _too_long(scope)
+        if refusal is not None:
+            await _refuse(send, *refusal)
+            return
+        await self._app(scope, _bounded(receive) if scope["method"] in _WITH_BODY else receive, send)
+
+
+def _identify(house: House, scope: Scope) -> tuple[int, str] | None:
+    """Note whose request it is, or say why it is refused."""
+    headers = scope["headers"]
+    if scope["path"] in OPEN_PATHS:
+        scope["kelpie.tenant"] = ""
+        return None
+    if not house.keys.are_required and not _is_own_host(_header(headers, b"host")):
+        # Without keys only this machine may call. A web page that had its name resolved to 127.0.0.1 is not it.
+        return 403, "without keys this server answers to localhost and IP addresses only; set KELPIE_KEYS"
+    try:
+        scope["kelpie.tenant"] = house.keys.tenant_of(_header(headers, b"authorization"))
+    except NotAuthenticated as error:
+        return error.http_status, str(error)
+    return None
+
+
+def _too_long(scope: Scope) -> tuple[int, str] | None:
+    length = _header(scope["headers"], b"content-length")
+    if length is not None and length.isdigit() and int(length) > limits.REQUEST_BODY_BYTES_MAX:
+        return 413, _too_large()
+    return None
 
 
 def _bounded(receive: Receive) -> Receive:

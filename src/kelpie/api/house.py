@@ -1,7 +1,7 @@
 """What the routes stand on, and who is asking."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -22,10 +22,10 @@ async def _no_levels() -> dict[str, Any]:
 class House:
     """Everything an endpoint may use. Built once, by kelpie.server.
 
-    levels   the isolation custom tools run at on this machine, as the health route reports it
-    metrics  the metrics as text, and their media type
-    redact   a text without what looks like a secret
-    analyst  the analyst's open sources; None where the extra is not installed
+    levels         the isolation custom tools run at on this machine, as the health route reports it
+    metrics        the metrics as text, and their media type
+    redact         a text without what looks like a secret
+    analyst        the analyst's open sources; None where the extra is not installed
     analyst_model  the handle that answers questions unless one names another
     """
 

@@ -24,4 +24,3 @@ def otid(message_id: str, number: int) -> str:
     """The id that one of the pieces has, into which a stored message is taken apart: its UUID, ending in `number`."""
     uuid = message_id[-UUID_CHARS:]
     return f"{uuid[:-2]}{number:02x}"
-

@@ -8,10 +8,10 @@ _MANNERS = (
     " sage silver sleek sober spry steady sunny swift tidy tranquil trusty vivid warm wise witty"
 ).split()
 _CREATURES = (
-    "albatross auk avocet bittern cod cormorant crab crane curlew dipper dolphin dunlin eider fulmar gannet grebe gull"
-    " heron herring kestrel kittiwake limpet lobster mackerel merlin mussel narwhal newt oyster petrel pike pipit plover"
-    " porpoise puffin rail ray robin salmon sandpiper seal shrimp skate skua snipe sole squid starling stint stork swan"
-    " tern thrush turbot urchin wagtail walrus whale whelk wren"
+    "albatross auk avocet bittern cod cormorant crab crane curlew dipper dolphin dunlin eider fulmar gannet grebe"
+    " gull heron herring kestrel kittiwake limpet lobster mackerel merlin mussel narwhal newt oyster petrel pike pipit"
+    " plover porpoise puffin rail ray robin salmon sandpiper seal shrimp skate skua snipe sole squid starling stint"
+    " stork swan tern thrush turbot urchin wagtail walrus whale whelk wren"
 ).split()
 _NUMBER_MAX = 9_999
 

@@ -30,9 +30,7 @@ class Window:
     meets every item. Such a page is read in the opposite order and turned around.
     """
 
-    def __init__(
-        self, query: PageQuery, *, ascending: bool = False, limit: int = limits.PAGE_ITEMS_DEFAULT
-    ) -> None:
+    def __init__(self, query: PageQuery, *, ascending: bool = False, limit: int = limits.PAGE_ITEMS_DEFAULT) -> None:
         if query.order is not None:
             ascending = query.order == "asc"
         elif query.ascending is not None:

@@ -12,24 +12,27 @@ class NotServed(CallerError):
 
 # Paths below /v1, as regular expressions. Paths that are served never come here.
 _RESOURCES = (
-    "_internal_.*|access-tokens|admin|anthropic|archives|auth|batches|chat|client-side-access-tokens|conversations"
-    "|embeddings|environments|folders|git|groups|identities|jobs|mcp-servers|messages|metadata|organizations|passages"
-    "|pipelines|projects|provider-models|providers|sandbox-config|schedules?|sources|tags|telemetry|templates|users"
-    "|voice-beta|zai"
-)
+    "_internal_.* access-tokens admin anthropic archives auth batches chat client-side-access-tokens conversations"
+    " embeddings environments folders git groups identities jobs mcp-servers messages metadata organizations passages"
+    " pipelines projects provider-models providers sandbox-config schedules? sources tags telemetry templates users"
+    " voice-beta zai"
+).split()
+_OF_AGENT = (
+    "archives context core-memory core-memory/variables export files folders generate groups identities recompile"
+    " reset-messages schedule sources summarize system-prompt tools/approval"
+).split()
 _PARTS = (
-    rf"(?:{_RESOURCES})(?:/.*)?",
-    "agents/(?:import|search|search/count|messages/search)",
-    "agents/[^/]+/(?:archives|context|core-memory|core-memory/variables|export|files|folders|generate|groups|identities"
-    "|recompile|reset-messages|schedule|sources|summarize|system-prompt|tools/approval)(?:/.*)?",
-    "agents/[^/]+/messages/.+",
-    "agents/[^/]+/tools/[^/]+/run",
-    "blocks/[^/]+/identities/.+",
-    "runs/active",
-    "runs/[^/]+/(?:metrics|stream|trace)",
-    "steps/[^/]+/(?:feedback|messages|metrics|trace|transaction/.+)",
-    "steps/feedback(?:/.*)?",
-    "tools/(?:add-base-tools|generate-schema|generate-tool|mcp/.*|run|search)",
+    rf"(?:{'|'.join(_RESOURCES)})(?:/.*)?",
+    rf"agents/[^/]+/(?:{'|'.join(_OF_AGENT)})(?:/.*)?",
+    r"agents/(?:import|search|search/count|messages/search)",
+    r"agents/[^/]+/messages/.+",
+    r"agents/[^/]+/tools/[^/]+/run",
+    r"blocks/[^/]+/identities/.+",
+    r"runs/active",
+    r"runs/[^/]+/(?:metrics|stream|trace)",
+    r"steps/[^/]+/(?:feedback|messages|metrics|trace|transaction/.+)",
+    r"steps/feedback(?:/.*)?",
+    r"tools/(?:add-base-tools|generate-schema|generate-tool|mcp/.*|run|search)",
 )
 _UNSERVED = re.compile(rf"^/v1/(?:{'|'.join(_PARTS)})$")
 

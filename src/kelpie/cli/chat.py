@@ -17,7 +17,7 @@ def find_or_create(client: Client, name: str | None, model: str | None) -> dict[
         agent: dict[str, Any] = found[0]
         return agent
     if model is None:
-        handles = [card["handle"] for card in client.get("/v1/models/") if card["provider_type"] != "kelpie"]
+        handles = [card["handle"] for card in client.get("/v1/models/") if not card["handle"].startswith("kelpie/")]
         if not handles:
             raise InvalidInput(
                 "no language model is configured: set OPENAI_API_KEY, OPENAI_BASE_URL, ANTHROPIC_API_KEY,"

@@ -42,6 +42,7 @@ class Traces:
         self._tracer = self._provider.get_tracer(_SERVICE, version)
 
     def on_event(self, event: Event) -> None:
+        attributes: dict[str, Any]
         match event:
             case RunEnded():
                 attributes = {"kelpie.stop_reason": event.stop_reason}

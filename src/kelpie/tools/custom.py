@@ -115,6 +115,31 @@ async def get_by_name(view: View, tenant: str, name: str) -> ToolRecord:
     return record_from_row(row)
 
 
+def _matching(
+    select: str,
+    tenant: str,
+    name: str | None,
+    names: list[str] | None,
+    ids: list[str] | None,
+    tool_types: list[str] | None,
+    tags: list[str] | None,
+    text: str | None,
+) -> tuple[str, list[str]]:
+    select, params = f"{select} FROM tool WHERE tenant = ?", [tenant]
+    wanted = [name] if name is not None else None
+    for column, values in (("name", wanted), ("name", names), ("id", ids), ("tool_type", tool_types)):
+        if values is not None:
+            select += f" AND {column} IN (SELECT value FROM json_each(?))"
+            params.append(_json(values))
+    if tags is not None:
+        select += " AND EXISTS (SELECT 1 FROM json_each(tool.tags) t JOIN json_each(?) w ON t.value = w.value)"
+        params.append(_json(tags))
+    if text is not None:
+        select += " AND (instr(lower(name), lower(?)) OR instr(lower(description), lower(?)))"
+        params += [text, text]
+    return select, params
+
+
 async def list_tools(
     view: View,
     tenant: str,
@@ -129,20 +154,27 @@ async def list_tools(
 ) -> list[ToolRecord]:
     """A page of a tenant's tools by age. A tool with any of `tags` matches; `text` is found in name or description,
     whatever the case."""
-    select, params = _SELECT, [tenant]
-    wanted = [name] if name is not None else None
-    for column, values in (("name", wanted), ("name", names), ("id", ids), ("tool_type", tool_types)):
-        if values is not None:
-            select += f" AND {column} IN (SELECT value FROM json_each(?))"
-            params.append(_json(values))
-    if tags is not None:
-        select += " AND EXISTS (SELECT 1 FROM json_each(tool.tags) t JOIN json_each(?) w ON t.value = w.value)"
-        params.append(_json(tags))
-    if text is not None:
-        select += " AND (instr(lower(name), lower(?)) OR instr(lower(description), lower(?)))"
-        params += [text, text]
+    chosen = f"SELECT {', '.join(COLUMNS)}"
+    select, params = _matching(chosen, tenant, name, names, ids, tool_types, tags, text)
     sql, bound = paged(select, params, page, table="tool", tenant=tenant)
     return [record_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+async def count(
+    view: View,
+    tenant: str,
+    *,
+    name: str | None = None,
+    names: list[str] | None = None,
+    ids: list[str] | None = None,
+    tool_types: list[str] | None = None,
+    tags: list[str] | None = None,
+    text: str | None = None,
+) -> int:
+    """How many tools list_tools would go through."""
+    select, params = _matching("SELECT count(*)", tenant, name, names, ids, tool_types, tags, text)
+    total: int = (await view.fetch(select, *params))[0][0]
+    return total
 
 
 async def plan_create(view: View, host: Host, tenant: str, draft: ToolDraft) -> tuple[ToolRecord, Changes]:

@@ -1,5 +1,6 @@
 """One model call over a transport: send, read, and try again while nobody has seen a piece of the reply."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -8,7 +9,7 @@ from umi import limits
 from umi.dst import Host
 from umi.errors import InvalidInput, ModelError
 from umi.wire.draft import Draft
-from umi.wire.faults import fault_of_status, odd_answer
+from umi.wire.faults import fault_of_status, odd_answer, without_key
 from umi.wire.sse import SseEvent, SseParser
 from umi.wire.transport import Response, Timeouts, Transport, origin_of
 from umi.wire.types import OnDelta, Reply
@@ -117,44 +118,52 @@ async def _attempt(
     endpoint: Endpoint, path: str, segments: list[bytes], body: bytes, reader: Reader, *, streamed: bool
 ) -> Reply:
     response = await endpoint.send("POST", path, body, "text/event-stream" if streamed else "application/json")
+    chunks: list[bytes] = []
     try:
         if not 200 <= response.status < 300:
             raise await fault_in(endpoint, response)
         if streamed and _is_event_stream(response.headers):
-            raw = await _read_events(endpoint, response, reader)
+            await _read_events(endpoint, response, reader, chunks)
         else:  # a server that does not stream answers in one piece even when asked to
-            raw = await read_whole(endpoint, response)
-            reader.whole(raw)
+            await _collect(endpoint, response, chunks)
+            reader.whole(b"".join(chunks))
+        request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
+        return reader.reply(segments, b"".join(chunks), request_id)
+    except ModelError as fault:
+        if chunks:  # whoever looks into the failure sees all that came, not only the piece that was wrong
+            fault.raw_response = without_key(endpoint.key, b"".join(chunks))
+        raise
     finally:
         await response.aclose()
-    request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
-    return reader.reply(segments, raw, request_id)
 
 
 async def fault_in(endpoint: Endpoint, response: Response) -> ModelError:
     """The failure a response stands for, by its status and whatever of its body can be read."""
-    try:
-        body = await read_whole(endpoint, response)
-    except ModelError:
-        body = b""
+    chunks: list[bytes] = []
+    with contextlib.suppress(ModelError):
+        await _collect(endpoint, response, chunks)
     now_ms = endpoint.host.clock.now_ms()
+    body = b"".join(chunks)
     return fault_of_status(endpoint.origin, response.status, response.headers, body, key=endpoint.key, now_ms=now_ms)
 
 
 async def read_whole(endpoint: Endpoint, response: Response) -> bytes:
     chunks: list[bytes] = []
-    size_bytes = 0
-    async for chunk in response.chunks:
-        size_bytes = _checked(endpoint, size_bytes + len(chunk))
-        chunks.append(chunk)
+    await _collect(endpoint, response, chunks)
     return b"".join(chunks)
 
 
-async def _read_events(endpoint: Endpoint, response: Response, reader: Reader) -> bytes:
-    """The bytes of the stream. Raises ModelError("connection") if it ends before the reply is complete: a reply that
-    was cut must not pass for one that stopped."""
+async def _collect(endpoint: Endpoint, response: Response, chunks: list[bytes]) -> None:
+    size_bytes = 0
+    async for chunk in response.chunks:
+        chunks.append(chunk)
+        size_bytes = _checked(endpoint, size_bytes + len(chunk))
+
+
+async def _read_events(endpoint: Endpoint, response: Response, reader: Reader, chunks: list[bytes]) -> None:
+    """Raises ModelError("connection") if the stream ends before the reply is complete: a reply that was cut must not
+    pass for one that stopped."""
     parser = SseParser(endpoint.origin)
-    chunks: list[bytes] = []
     size_bytes = events = 0
     while not reader.closed:
         try:
@@ -175,12 +184,7 @@ async def _read_events(endpoint: Endpoint, response: Response, reader: Reader) -
     elif not reader.complete:
         if size_bytes and not events:
             raise odd_answer(endpoint.origin, "no events in its event stream", b"".join(chunks), key=endpoint.key)
-        raise ModelError(
-            "connection",
-            f"{endpoint.origin} ended the stream in the middle of the reply",
-            raw_response=b"".join(chunks),
-        )
-    return b"".join(chunks)
+        raise ModelError("connection", f"{endpoint.origin} ended the stream in the middle of the reply")
 
 
 async def _drain(host: Host, rest: AsyncIterator[bytes], chunks: list[bytes]) -> None:

@@ -88,7 +88,7 @@ def fault_of_status(
         f"{origin} answered {status}: {text}" if text else f"{origin} answered {status} without saying why",
         provider_status=status,
         retry_after_ms=retry_after_ms(headers, now_ms),
-        raw_response=_bytes_without(key, body),
+        raw_response=without_key(key, body),
     )
 
 
@@ -103,14 +103,14 @@ def fault_of_error(origin: str, error: Any, raw: bytes, *, key: str) -> ModelErr
         _kind(status, codes, message),
         f"{origin} failed while it answered: {text}",
         provider_status=status,
-        raw_response=_bytes_without(key, raw),
+        raw_response=without_key(key, raw),
     )
 
 
 def odd_answer(origin: str, what: str, raw: bytes, *, key: str) -> ModelError:
     """For an answer that isn't of the expected shape; its first characters say most about who really answered."""
     start = _without(key, raw[:1000].decode("utf-8", "replace"))[:100]
-    return ModelError("invalid_response", f"{origin} sent {what}: {start!r}", raw_response=_bytes_without(key, raw))
+    return ModelError("invalid_response", f"{origin} sent {what}: {start!r}", raw_response=without_key(key, raw))
 
 
 def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
@@ -196,5 +196,5 @@ def _without(key: str, text: str) -> str:
     return text.replace(key, "[key]") if len(key) >= _SECRET_CHARS_MIN else text
 
 
-def _bytes_without(key: str, raw: bytes) -> bytes:
+def without_key(key: str, raw: bytes) -> bytes:
     return raw.replace(key.encode(), b"[key]") if len(key) >= _SECRET_CHARS_MIN else raw

@@ -3,6 +3,7 @@
 Everything above it (encoding, parsing, retries, error mapping) is the same code in production, tests and simulation.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -69,10 +70,12 @@ class HttpTransport:
     """Real sockets. One instance per Host and event loop, shared by every provider.
 
     Connections are not limited in number: a thousand agents may wait for their models at once. Proxies and
-    certificates of the environment (HTTPS_PROXY, SSL_CERT_FILE, …) are honoured, as httpx2 does by default.
+    certificates of the environment (HTTPS_PROXY, SSL_CERT_FILE, …) are honoured, as httpx2 does by default; `tls`
+    says instead whom to trust.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._client: httpx2.AsyncClient | None = None
         self._urls: dict[str, httpx2.URL] = {}  # parsing takes 30 µs, and there are as many as providers
         self._closed = False
@@ -83,7 +86,8 @@ class HttpTransport:
 
         if self._client is None:
             bounds = httpx2.Limits(max_connections=None, max_keepalive_connections=limits.WIRE_IDLE_CONNECTIONS_MAX)
-            self._client = httpx2.AsyncClient(limits=bounds, follow_redirects=False)
+            verify = True if self._tls is None else self._tls
+            self._client = httpx2.AsyncClient(limits=bounds, verify=verify, follow_redirects=False)
         return self._client
 
     async def send(

@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
 from umi.wire import AnthropicWire, HttpTransport, OpenAIWire, Timeouts
 from umi.wire.types import Message, Request
+
+TLS = ssl.create_default_context()  # building one takes 40 ms: once, rather than in every test
 
 HANG = object()  # send nothing more, and wait for the client to leave
 DIE = object()  # drop the connection without a word
@@ -33,6 +37,7 @@ class RawProvider:
 
     scripts: list
     received: list = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     connections: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,6 +65,7 @@ class RawProvider:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         script = self.scripts[min(len(self.received), len(self.scripts) - 1)]
         self.received.append(Received(method, path, headers, body))
+        self.arrived.set()
         for item in script:
             if item is HANG:
                 assert await reader.read() == b""
@@ -93,13 +99,19 @@ def provider():
 
 
 @pytest.fixture
+def raw():
+    """The words of scripts, for files that can't import this one."""
+    return SimpleNamespace(http=http, stream=stream, HANG=HANG, DIE=DIE, TLS=TLS)
+
+
+@pytest.fixture
 def call(host):
     """Make one call of a wire against a provider, and close everything."""
 
     async def call(provider, wire_name, request=None, *, streamed=True, read_ms=5_000, key="sk-secret-0123456789"):
         request = request or Request("m", [Message("user", "hi")])
         wire_of = {"openai": OpenAIWire, "anthropic": AnthropicWire}[wire_name]
-        transport = HttpTransport()
+        transport = HttpTransport(TLS)
         deltas = []
         try:
             wire = wire_of(transport, provider.url, key, host, timeouts=Timeouts(read_ms=read_ms))
@@ -108,3 +120,17 @@ def call(host):
             await transport.aclose()
 
     return call
+
+
+@pytest.fixture
+def wire_answers():
+    """A scenario's bytes as a script: streams go out in small chunks that cut lines and characters."""
+
+    def script(scenario):
+        if not scenario.streamed:
+            return http(200, scenario.body, x_request_id="r-9")
+        pieces = [scenario.body[at : at + 7] for at in range(0, len(scenario.body), 7)]
+        answer = stream(*pieces)
+        return [answer[0][:-2] + b"request-id: r-9\r\n\r\n", b"".join(answer[1:])]
+
+    return script

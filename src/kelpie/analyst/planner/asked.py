@@ -6,8 +6,8 @@ from typing import Literal
 import msgspec
 
 from kelpie.analyst.metric_query import Filter, MetricQuery, Order
-from kelpie.analyst.results import ResultTable
 from kelpie.analyst.semantic.model import Grain
+from kelpie.analyst.table import ResultTable
 
 Show = Literal["table", "chart"]
 

@@ -45,7 +45,7 @@ def read_ranking(reading: Reading) -> tuple[str, int | None]:
 def read_grain(reading: Reading) -> str | None:
     """A grain, or TREND for a development whose grain is left open. Stops if the data don't have it."""
     grain: str | None = None
-    for at, word in enumerate(reading.words):
+    for at in range(len(reading.words)):
         if reading.is_free(at) and (found := _grain_at(reading.words, at)) is not None:
             grain = found if found != TREND else grain or TREND
             reading.known.add(at)

@@ -90,8 +90,8 @@ def _times(reading: Reading) -> list[TimeMention]:
         elif mention.kind != "background":
             taken.update(range(mention.start, mention.end))
     found = PeriodReader(reading.tokens, *_coverage(time), named, taken).find()
-    for mention in found:
-        reading.known.update(range(mention.start, mention.end))
+    for time_mention in found:
+        reading.known.update(range(time_mention.start, time_mention.end))
     return found
 
 

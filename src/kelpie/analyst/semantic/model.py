@@ -66,7 +66,7 @@ class TimeAxis(_Part, frozen=True, kw_only=True):
 
     label: str
     expr: str
-    grains: list[Grain] = list(GRAINS)
+    grains: list[Grain] = msgspec.field(default_factory=lambda: list(GRAINS))
 
 
 class Metric(_Part, frozen=True, kw_only=True):

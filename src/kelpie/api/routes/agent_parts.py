@@ -15,6 +15,7 @@ from kelpie.api.wire import blocks as block_wire
 from kelpie.api.wire import tools as tool_wire
 from kelpie.errors import NotFound
 from umi import core
+from umi.entity import Block
 
 router = APIRouter(tags=["agents"])
 _PARTS_DEFAULT = 100
@@ -88,15 +89,13 @@ async def retrieve_block(request: Request, agent_id: AgentId, block_label: str) 
 
 
 @router.patch("/v1/agents/{agent_id}/core-memory/blocks/{block_label:path}")
-async def modify_block(
-    request: Request, agent_id: AgentId, block_label: str, body: block_wire.ModifyBlock
-) -> Response:
+async def modify_block(request: Request, agent_id: AgentId, block_label: str, body: block_wire.ModifyBlock) -> Response:
     """Change the agent's block with this label; other agents that have it see the change."""
     who = caller(request)
     block = await _block(who, agent_id, block_label)
     return answer(block_wire.block(await core.edit(who.view, who.tenant, block.id, who.now_ms(), body.fields())))
 
 
-async def _block(who: Caller, agent_id: str, label: str) -> core.Block:
+async def _block(who: Caller, agent_id: str, label: str) -> Block:
     await agents.get(who.view, who.tenant, agent_id)
     return await core.by_label(who.view, who.tenant, agent_id, label)

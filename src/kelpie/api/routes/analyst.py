@@ -9,7 +9,6 @@ from fastapi.responses import StreamingResponse
 
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.analyst import connections, questions, results
-from kelpie.analyst.agent import PLANNER_HANDLE
 from kelpie.analyst.provenance import provenance
 from kelpie.analyst.questions import Question
 from kelpie.analyst.semantic import records
@@ -80,7 +79,7 @@ async def ask(request: Request, body: wire.AskQuestion) -> Response:
     _analyst(who)
     question = Question(
         text=body.question,
-        model=body.model or who.house.analyst_model or PLANNER_HANDLE,
+        model=body.model or who.house.analyst_model or await questions.default_model(who.workshop.models),
         semantic_model=body.semantic_model,
         session=body.session,
         stream=body.stream,

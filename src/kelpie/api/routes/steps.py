@@ -25,9 +25,7 @@ async def list_steps(request: Request, query: Annotated[StepsQuery, Query()]) ->
     """Steps, newest first; `model` is a handle."""
     refuse_filters(request, *_UNSERVED_FILTERS)
     who, window = caller(request), Window(query)
-    found = await steps.list_steps(
-        who.view, who.tenant, window.page, agent_id=query.agent_id, model=query.model
-    )
+    found = await steps.list_steps(who.view, who.tenant, window.page, agent_id=query.agent_id, model=query.model)
     return answer([wire.step(step) for step in window.ordered(found)])
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from pydantic import BaseModel, Field
@@ -19,6 +19,8 @@ from kelpie.api.wire.blocks import CreateBlock
 from kelpie.api.wire.times import iso, iso_or_none
 from kelpie.errors import InvalidInput, ModelError
 from kelpie.models.model import ModelCard
+from kelpie.tools.custom import ToolRecord
+from umi.entity import Block
 
 AgentType = Literal[
     "memgpt_agent",
@@ -66,6 +68,7 @@ _KEPT = (
     "base_template_id",
 )
 _ACTED_SETTINGS = ("provider_type", "max_output_tokens", "temperature", "parallel_tool_calls")
+T = TypeVar("T", Block, ToolRecord)
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+\-/]{1,64}")
 
 
@@ -246,15 +249,15 @@ def states(
     """The agents as clients know them. A tool or a block that several of them share is encoded once."""
     done: dict[str, msgspec.Raw] = {}
 
-    def once(one_id: str, make: Callable[[], Any]) -> msgspec.Raw:
-        if one_id not in done:
-            done[one_id] = encoded(make())
-        return done[one_id]
+    def once(part: T, show: Callable[[T], dict[str, Any]]) -> msgspec.Raw:
+        if part.id not in done:
+            done[part.id] = encoded(show(part))
+        return done[part.id]
 
     made = []
     for profile in profiles:
-        of_blocks = [once(b.id, lambda b=b: blocks.block(b)) for b in profile.blocks] if relations.blocks else []
-        of_tools = [once(t.id, lambda t=t: tools.tool(t)) for t in profile.tools] if relations.tools else []
+        of_blocks = [once(block, blocks.block) for block in profile.blocks] if relations.blocks else []
+        of_tools = [once(tool, tools.tool) for tool in profile.tools] if relations.tools else []
         card = _card(profile.agent.model, card_of)
         made.append(_state(profile, card, of_blocks, of_tools, profile.agent.tags if relations.tags else []))
     return made

@@ -58,9 +58,7 @@ def spoken_text(call: ToolCall) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def shown(
-    messages: Iterable[StoredMessage], calls: Mapping[str, Call], fashion: Fashion
-) -> list[dict[str, Any]]:
+def shown(messages: Iterable[StoredMessage], calls: Mapping[str, Call], fashion: Fashion) -> list[dict[str, Any]]:
     """All of `messages`, taken apart, in order. `calls` are tool calls by the id of the message that answers them."""
     parts: list[dict[str, Any]] = []
     for message in messages:
@@ -138,7 +136,9 @@ def content(body: Message) -> str | list[dict[str, Any]]:
     """The content as its sender gave it: a text, or parts."""
     if body.content is None or isinstance(body.content, str):
         return body.content or ""
-    return [_image(part) if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in body.content]
+    return [
+        _image(part) if isinstance(part, ImagePart) else {"type": "text", "text": part.text} for part in body.content
+    ]
 
 
 def _image(part: ImagePart) -> dict[str, Any]:

@@ -31,33 +31,38 @@ class StringValue:
     def _search(self, character: str) -> None:
         """Look for the key at depth 1, skipping other values."""
         if self._quoted:
-            if self._escaped:
-                self._escaped = False
-            elif character == "\\":
-                self._escaped = True
-            elif character == '"':
-                self._quoted = False
-                if self._state == _KEY:
-                    self._state = _COLON
-                return
-            if self._state == _KEY:
-                self._seen_key += character
-            return
-        if character == '"':
-            if self._state == _VALUE and self._depth == 1 and self._seen_key == self._key:
-                self._state = _STRING
-                return
-            self._quoted = True
-            if self._state in (_BEFORE, _KEY) and self._depth == 1:
-                self._state, self._seen_key = _KEY, ""
+            self._skip_string(character)
+        elif character == '"':
+            self._open_string()
         elif character in "{[":
             self._depth += 1
         elif character in "}]":
             self._depth -= 1
-        elif character == ":" and self._depth == 1 and self._state == _COLON:
+        elif self._depth == 1 and character == ":" and self._state == _COLON:
             self._state = _VALUE
-        elif character == "," and self._depth == 1:
+        elif self._depth == 1 and character == ",":
             self._state = _BEFORE
+
+    def _open_string(self) -> None:
+        if self._state == _VALUE and self._depth == 1 and self._seen_key == self._key:
+            self._state = _STRING
+            return
+        self._quoted = True
+        if self._state in (_BEFORE, _KEY) and self._depth == 1:
+            self._state, self._seen_key = _KEY, ""
+
+    def _skip_string(self, character: str) -> None:
+        if self._escaped:
+            self._escaped = False
+        elif character == "\\":
+            self._escaped = True
+        elif character == '"':
+            self._quoted = False
+            if self._state == _KEY:
+                self._state = _COLON
+            return
+        if self._state == _KEY:
+            self._seen_key += character
 
     def _of_value(self, character: str) -> str:
         if self._pending:

@@ -91,9 +91,8 @@ class Narrator:
         whole = []
         for message in event.messages:
             streamed = self._open.pop(message.id, None)
-            for part in shown([message], calls, self._fashion):
-                if streamed is None or _kind(part, message.body) not in streamed.kinds:
-                    whole.append(part)
+            sent = streamed.kinds if streamed is not None else frozenset()
+            whole += [p for p in shown([message], calls, self._fashion) if _kind(p, message.body) not in sent]
         return whole
 
 

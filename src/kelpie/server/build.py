@@ -1,0 +1,196 @@
+"""The house, put together: the only place that knows every room."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from kelpie.actors import Silo
+from kelpie.actors import directory as actors_directory
+from kelpie.agents import agent as agents
+from kelpie.agents.inbox import Inbox
+from kelpie.agents.scene import Workshop
+from kelpie.analyst import migrations as analyst_migrations
+from kelpie.analyst.agent import PLANNER_HANDLE
+from kelpie.analyst.service import Analyst
+from kelpie.analyst.tools import analyst_tools
+from kelpie.api import House, Keys, create_app
+from kelpie.api.auth import DEFAULT_TENANT
+from kelpie.config import Config
+from kelpie.events import CommitGroupEnded, Events
+from kelpie.models import ModelCard, Models, ModelSettings, configured_providers
+from kelpie.sandbox import LevelReport, ProcessSandbox
+from kelpie.server import logs
+from kelpie.server.metrics import Metrics
+from kelpie.server.planner import Planner
+from kelpie.server.redact import Redactor
+from kelpie.tools import custom
+from kelpie.tools.catalog import Catalog
+from kelpie.tools.memory import MEMORY_TOOLS
+from kelpie.trajectories import schema as trajectories_schema
+from umi import memory
+from umi.dst import Host
+from umi.errors import StoreReadOnly
+from umi.storage import SqliteDatabase, View
+from umi.wire import HttpTransport
+
+MIGRATIONS = [
+    *memory.MIGRATIONS,
+    *actors_directory.MIGRATIONS,
+    *trajectories_schema.MIGRATIONS,
+    *custom.MIGRATIONS,
+    *agents.MIGRATIONS,
+    *analyst_migrations.MIGRATIONS,
+]
+DATABASE_NAME = "kelpie.db"
+
+
+class Server:
+    """Built, it holds no file and no socket; `start` opens the store and takes up what was left undone.
+
+    `app` is the ASGI application: it starts the server with its own lifespan unless that happened before.
+    `models` and `catalog` may be added to before the start.
+    """
+
+    def __init__(self, config: Config, host: Host) -> None:
+        self.config, self.host = config, host
+        self.version = version("kelpie")
+        self.redact = Redactor(config.secrets)
+        self.events = Events()
+        self._transport = HttpTransport()
+        self.models = Models(host, self._transport, configured_providers(_model_settings(config)))
+        self.models.register(_planner_card(), Planner(host))
+        self.analyst = Analyst(host, config.data_folder)
+        self.sandbox = ProcessSandbox(host)
+        tools = (*MEMORY_TOOLS, *analyst_tools(self.analyst))
+        self.catalog = Catalog({tool.name: tool for tool in tools}, self.sandbox)
+        self.metrics = Metrics(self.catalog.builtins)
+        self.app = create_app(self.version, self._lifespan)
+        self._level: LevelReport | None = None
+        self._database: SqliteDatabase | None = None
+        self._close_traces: Any = None
+        self.events.subscribe(logs.on_event)
+        self.events.subscribe(self.metrics.on_event)
+
+    @property
+    def is_started(self) -> bool:
+        return self._database is not None
+
+    async def start(self) -> None:
+        """Open the store and go on with every run that had not ended. Raises StoreError."""
+        assert not self.is_started, "the server is running already"
+        config, host = self.config, self.host
+        try:
+            os.makedirs(config.data_folder, exist_ok=True)
+        except OSError as error:
+            raise StoreReadOnly(
+                f"can't make the folder {config.data_folder}: {error.strerror}; set KELPIE_DATA to one you may write"
+            ) from error
+        database = await SqliteDatabase.open(
+            os.path.join(config.data_folder, DATABASE_NAME), MIGRATIONS, host=host, on_group=self._on_group
+        )
+        try:
+            await self._move_in(database)
+        except BaseException:
+            await database.close()
+            raise
+        self._database = database
+
+    async def _move_in(self, database: SqliteDatabase) -> None:
+        config, host = self.config, self.host
+        workshop = Workshop(database, host, self.events, self.models, self.catalog)
+        silo = Silo("local", database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
+        inbox = Inbox(workshop, silo)
+        for tenant in {DEFAULT_TENANT, *config.keys.values()}:
+            view, builtins = View(database), self.catalog.builtins.values()
+            await database.commit(await custom.plan_builtins(view, tenant, host.clock.now_ms(), builtins))
+        if config.otlp_endpoint is not None:
+            from kelpie.server.traces import Traces
+
+            traces = Traces(config.otlp_endpoint, host, self.version)
+            self.events.subscribe(traces.on_event)
+            self._close_traces = traces.close
+        self.app.state.house = House(
+            workshop=workshop,
+            inbox=inbox,
+            keys=Keys(config.keys),
+            analyst=self.analyst,
+            analyst_model=config.analyst_model,
+            version=self.version,
+            levels=self._levels,
+            metrics=self.metrics.text,
+            redact=self.redact,
+        )
+        silo.start()
+        host.spawn(self._test_sandbox(), "sandbox self-test")
+        await inbox.recover()
+
+    async def stop(self) -> None:
+        """Let commits finish and close the store. Turns that are under way go on at the next start."""
+        if self._database is None:
+            return
+        database, self._database = self._database, None
+        await self.host.close()
+        await self.analyst.close()
+        await self._transport.aclose()
+        await database.close()
+        if self._close_traces is not None:
+            self._close_traces()
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        if self.is_started:
+            yield
+            return
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    def _on_group(self, commits: int, duration_ms: float) -> None:
+        self.events.emit(CommitGroupEnded(commits=commits, duration_ms=duration_ms))
+
+    async def _test_sandbox(self) -> None:
+        self._level = await self.sandbox.level_report()
+
+    async def _levels(self) -> dict[str, Any]:
+        """The isolation of custom tools, for the health route: it never waits for the self-test."""
+        if self._level is None:
+            shown = {"level": "process", "available": False, "reason": "its self-test is running", "gaps": []}
+        else:
+            report = self._level
+            shown = {
+                "level": report.level,
+                "available": report.exists,
+                "reason": report.reason,
+                "gaps": report.gaps,
+            }
+        return {"isolation": [shown]}
+
+
+def build(config: Config, host: Host | None = None) -> Server:
+    """A server that is not started yet. Raises InvalidInput for settings that contradict each other."""
+    return Server(config, host or Host())
+
+
+def _model_settings(config: Config) -> ModelSettings:
+    return ModelSettings(
+        openai_api_key=config.openai_api_key or "",
+        openai_base_url=config.openai_base_url or "",
+        anthropic_api_key=config.anthropic_api_key or "",
+        anthropic_base_url=config.anthropic_base_url or "",
+        ollama_base_url=config.ollama_base_url or "",
+        vllm_base_url=config.vllm_base_url or "",
+        vllm_handle_base=config.vllm_handle_base or "",
+    )
+
+
+def _planner_card() -> ModelCard:
+    provider, _, name = PLANNER_HANDLE.partition("/")
+    return ModelCard(
+        handle=PLANNER_HANDLE, provider=provider, name=name, provider_type="kelpie", version=version("kelpie")
+    )
