@@ -106,6 +106,8 @@ class _Shape:
         number = {"field": _field(measure), "type": "quantitative", "format": measure.format or _AXIS_FORMAT}
         text = {"mark": {"type": "text", **_beside_bar(measure)}, "encoding": {**encoding, "text": number}}
         spec = self._whole(title, values, None, height={"step": _BAR_STEP}, encoding=None)
+        if len(self._rows) > limits.CHART_BARS_MAX:
+            spec["title"] = {"text": spec["title"], "subtitle": f"the first {len(values)} of {len(self._rows)}"}
         return {**spec, "layer": [bars, text]}
 
     def line(self, title: str | None) -> dict[str, Any]:

@@ -43,7 +43,9 @@ def with_unit(cell: Any, column: ResultColumn) -> str:
 
 
 def header_text(column: ResultColumn) -> str:
-    """The column's title, with its unit."""
+    """The column's title, with its unit. A column of plain SQL keeps the name that the SQL gave it."""
+    if column.kind == "value":
+        return column.label
     title = column.label[:1].upper() + column.label[1:]
     return f"{title} ({column.unit})" if column.unit and column.unit not in column.label else title
 

@@ -72,7 +72,7 @@ async def _chart(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
         raise InvalidInput(f"the kind is '{kind}'; it must be bar or line")
     title = None if arguments.get("title") is None else _text(arguments, "title", limits.CHART_TITLE_CHARS_MAX)
     chart = results.new_chart(context.host, query, build_spec(query, kind, title))
-    shown = {"chart_id": chart.id, "query_id": query.id, "title": chart.spec["title"]}
+    shown = {"chart_id": chart.id, "query_id": query.id, "title": title or ""}
     return Outcome(msgspec.json.encode(shown).decode(), changes=results.plan_chart(chart))
 
 

@@ -35,8 +35,10 @@ def answer(intent: Intent, catalog: Catalog, table: ResultTable, notes: Sequence
     parts = [_sentence(intent, metric, table, scope)]
     parts += _cautions(metric, table)
     if len(table.rows) > 1 or len(table.columns) > 2:
-        parts.append(_table(intent, table))
-    if len(table.rows) > TABLE_ROWS_SHOWN and not _is_pivot(table):
+        parts.append(
+            series_as_markdown(table, _ranked(intent)) if _is_side_by_side(intent, table) else rows_as_markdown(table)
+        )
+    if len(table.rows) > TABLE_ROWS_SHOWN and not _is_side_by_side(intent, table):
         parts.append(f"(The first rows of {table.row_count}; all of them are kept under the query.)")
     parts += [*notes, f"Source: {table.query_id}"]
     return checked("\n\n".join(parts), [table], stated)
@@ -74,7 +76,7 @@ def _sentence(intent: Intent, metric: CatalogMetric, table: ResultTable, scope: 
         return _ranking(intent, metric, table, scope)
     if intent.grain is not None and not groups:
         return _series(metric, table, scope)
-    if intent.grain is not None and len(groups) == 1:
+    if _is_side_by_side(intent, table):
         return _several_series(intent, metric, table, scope)
     return _spread(metric, table, scope)
 
@@ -141,22 +143,15 @@ def _several_series(intent: Intent, metric: CatalogMetric, table: ResultTable, s
     for row in table.rows:
         if row[place] is not None:
             by_member.setdefault(row[group], []).append(row)
-    ranked = [value for rule in intent.filters if rule.op == "in" for value in rule.values]
-    members = [member for member in ranked if member in by_member] or list(by_member)
-    # The filter on the members is the list itself: no need to say it twice.
-    intro = f"The {metric.label} by {intent.grain}{_without_members(intent, scope)}:"
-    lines = [intro, ""]
-    for member in members[: limits.CHART_SERIES_MAX]:
+    members = [member for member in _ranked(intent) if member in by_member] or list(by_member)
+    lines = [f"The {metric.label} by {intent.grain}{scope}:", ""]
+    for member in members:
         rows = by_member[member]
         name = NO_VALUE if member is None else str(member)
         begin = f"{with_unit(rows[0][place], column)} in {cell_text(rows[0][time], clock)}"
         end = f", {cell_text(rows[-1][place], column)} in {cell_text(rows[-1][time], clock)}" if len(rows) > 1 else ""
         lines.append(f"- **{name}**: {begin}{end}")
     return "\n".join(lines)
-
-
-def _without_members(intent: Intent, scope: str) -> str:
-    return scope[scope.index(")") + 1 :] if intent.filters and scope.startswith(" (") and ")" in scope else scope
 
 
 def _cautions(metric: CatalogMetric, table: ResultTable) -> list[str]:
@@ -171,20 +166,19 @@ def _cautions(metric: CatalogMetric, table: ResultTable) -> list[str]:
     label = table.columns[support].label
     told = [f"{member_text(row, members)} ({cell_text(row[support], table.columns[support])})" for row in few[:3]]
     if not members:
-        return [f"Take it with care: the {label} is only {cell_text(few[0][support], table.columns[support])}."]
+        return [f"This stands on few cases ({label}): {cell_text(few[0][support], table.columns[support])}."]
     more = " and others" if len(few) > len(told) else ""
-    return [f"Take with care what few cases stand behind: {listed(told)}{more} (in brackets: {label})."]
+    return [f"Some of this stands on few cases ({label}): {listed(told)}{more}."]
 
 
-def _is_pivot(table: ResultTable) -> bool:
+def _is_side_by_side(intent: Intent, table: ResultTable) -> bool:
+    """Whether this is a time series of a few members: those are read side by side."""
     kinds = [column.kind for column in table.columns]
-    return kinds.count("dimension") == 1 and kinds.count("time") == 1
+    if intent.superlative or kinds.count("dimension") != 1 or kinds.count("time") != 1:
+        return False
+    return len({row[kinds.index("dimension")] for row in table.rows}) <= limits.CHART_SERIES_MAX
 
 
-def _table(intent: Intent, table: ResultTable) -> str:
-    if _is_pivot(table) and not intent.superlative:
-        members = len({row[table.place(intent.dimensions[0])] for row in table.rows})
-        if members <= limits.CHART_SERIES_MAX:
-            ranked = [value for rule in intent.filters if rule.op == "in" for value in rule.values]
-            return series_as_markdown(table, ranked)
-    return rows_as_markdown(table)
+def _ranked(intent: Intent) -> list[Any]:
+    """The members asked for, in the order of the ranking they come from."""
+    return [value for rule in intent.filters if rule.op == "in" for value in rule.values]

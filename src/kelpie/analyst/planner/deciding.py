@@ -1,5 +1,7 @@
 """What to do next in a turn: call a tool, or say something. One decision for each request, from the request alone."""
 
+import contextlib
+import datetime as dt
 import re
 from typing import Any
 
@@ -11,9 +13,10 @@ from kelpie.analyst.planner import english
 from kelpie.analyst.planner.answers import answer, sql_answer
 from kelpie.analyst.planner.asked import Asked, Intent, Refused, ShowAgain, Unclear
 from kelpie.analyst.planner.conversation import Call, Conversation, Turn, read_conversation, result_table
-from kelpie.analyst.planner.phrases import listed
+from kelpie.analyst.planner.periods import unit_of
+from kelpie.analyst.planner.phrases import listed, of_what
 from kelpie.analyst.planner.preferences import Preference, remembered, split_wishes, wish
-from kelpie.analyst.planner.understanding import understand
+from kelpie.analyst.planner.understanding import NotAnAnswer, understand
 from kelpie.analyst.planner.words import tokenize
 from kelpie.analyst.table import ResultTable
 from umi.wire.types import Request
@@ -66,9 +69,7 @@ class _Deciding:
             return self._learn()
         words = {token.lower for token in tokenize(self._rest)}
         if words <= english.GREETINGS | english.FUNCTION_WORDS and words & english.GREETINGS:
-            return Say(
-                f"You're welcome.\n\n{_offer(catalog)}" if "thank" in "".join(words) else f"Hello.\n\n{_offer(catalog)}"
-            )
+            return Say("You're welcome." if words & {"thank", "thanks"} else f"Hello.\n\n{_offer(catalog)}")
         if words & english.HELP or self._asks_what_can_be_asked(words):
             return Say(_offer(catalog))
         return self._answer(catalog)
@@ -161,11 +162,8 @@ class _Deciding:
         here = len(self._conversation.turns) - 1
         if at != here:
             question = split_wishes(self._conversation.turns[at].question)[1]
-            asked = understand(question, catalog, self._conversation.previous(at), answers)
-            if not isinstance(asked, Unclear):
-                return asked
-            alone = understand(self._rest, catalog, self._conversation.previous(at), [])
-            return asked if isinstance(alone, Refused) else alone
+            with contextlib.suppress(NotAnAnswer):
+                return understand(question, catalog, self._conversation.previous(at), answers)
         return understand(self._rest, catalog, self._conversation.previous(here), [])
 
     def _ask_back(self, unclear: Unclear) -> Decision:
@@ -196,19 +194,19 @@ class _Deciding:
             notes.append(f"Shown as a {show} because your preferences say: “{preference.words}”")
         if intent.first is not None and intent.last is not None and catalog.time is not None:
             notes += _coverage_note(intent, catalog)
+        notes += _edge_note(intent, catalog)
         return Say(answer(intent, catalog, table, notes))
 
     def _show_again(self, again: ShowAgain, catalog: Catalog) -> Decision:
         """The last result in another form; its question is read again for its words."""
-        at, asked = self._last_question(catalog)
+        asked = self._last_question(catalog)
         previous = self._conversation.previous(len(self._conversation.turns) - 1)
         if asked is None or previous is None:
             return Say(f"There is nothing to show again yet.\n\n{_offer(catalog)}")
-        del at
         asked.show = again.show
         return self._present(asked, catalog, previous.table)
 
-    def _last_question(self, catalog: Catalog) -> tuple[int, Intent | None]:
+    def _last_question(self, catalog: Catalog) -> Intent | None:
         for at in range(len(self._conversation.turns) - 2, -1, -1):
             turn = self._conversation.turns[at]
             call = turn.last("query_metric")
@@ -217,9 +215,12 @@ class _Deciding:
             earlier = Conversation(self._conversation.system, self._conversation.turns[: at + 1])
             start, answers = earlier.before_answers()
             question = split_wishes(earlier.turns[start].question)[1]
-            asked = understand(question, catalog, earlier.previous(start), answers)
-            return at, asked if isinstance(asked, Intent) else None
-        return -1, None
+            with contextlib.suppress(NotAnAnswer):
+                asked = understand(question, catalog, earlier.previous(start), answers)
+                return asked if isinstance(asked, Intent) else None
+            asked = understand(split_wishes(turn.question)[1], catalog, earlier.previous(at), [])
+            return asked if isinstance(asked, Intent) else None
+        return None
 
 
 def _sql_in(text: str) -> str | None:
@@ -262,6 +263,7 @@ def _chart_arguments(intent: Intent, catalog: Catalog, table: ResultTable) -> di
     named = [dimension.label for name in intent.dimensions if (dimension := catalog.dimension(name)) is not None]
     by = listed([*named, *([intent.grain] if intent.grain else [])])
     title = f"{intent.superlative} {label} by {by}" if intent.superlative else f"{label} by {by}"
+    title += of_what(intent, catalog)
     if intent.period:
         title += f", {intent.period}"
     title = (title[0].upper() + title[1:])[: limits.CHART_TITLE_CHARS_MAX]
@@ -286,3 +288,15 @@ def _coverage_note(intent: Intent, catalog: Catalog) -> list[str]:
     if intent.last.isoformat() > time.last:
         notes.append(f"The data end on {time.last}.")
     return notes
+
+
+def _edge_note(intent: Intent, catalog: Catalog) -> list[str]:
+    """That the first or last week, month, … is not whole, and so looks smaller than it was."""
+    time = catalog.time
+    if time is None or intent.grain in (None, "day"):
+        return []
+    first, last = dt.date.fromisoformat(time.first), dt.date.fromisoformat(time.last)
+    first, last = max(first, intent.first or first), min(last, intent.last or last)
+    grain = str(intent.grain)
+    whole = unit_of(grain, first)[0] == first and unit_of(grain, last)[1] == last
+    return [] if whole else [f"The {grain}s at the edges of the period are not whole."]

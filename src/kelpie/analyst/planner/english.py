@@ -105,7 +105,7 @@ PRONOUNS = frozenset({"it", "that", "this", "these", "those", "they", "them", "t
 OPENERS = ("and", "what about", "how about", "also", "same", "now")
 HELP = frozenset({"help", "metrics", "capabilities"})
 GREETINGS = frozenset(
-    "hi hello hey thanks thank you good morning afternoon evening bye goodbye ok okay great perfect nice cheers".split()
+    "hi hello hey thanks thank good morning afternoon evening bye goodbye ok okay great perfect nice cheers".split()
 )
 
 LAST = frozenset({"last", "past", "previous", "latest", "recent"})

@@ -11,12 +11,14 @@ import msgspec
 from kelpie.analyst.catalog import Catalog, CatalogDimension, CatalogMetric
 from kelpie.analyst.metric_query import Value
 from kelpie.analyst.planner import english
-from kelpie.analyst.planner.words import Token, stems, tokenize
+from kelpie.analyst.planner.words import Token, tokenize
 
 TermKind = Literal["metric", "dimension", "value", "period", "refusal", "background", "noun"]
 _CODE_CHARS_MAX = 3
 _PHRASE_WORDS_MAX = 8
-_BEFORE_DIMENSION = frozenset({"by", "per", "each", "every", "which", "what", "across"})
+# Words that may stand between those of a phrase without changing what it means.
+_GAPS = frozenset("a an the is are was were be been being get gets got that which who had have has".split())
+BEFORE_DIMENSION = ["by", "per", "each", "every", "which", "what", "across"]
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -51,7 +53,7 @@ class Lexicon:
         self._phrases: dict[tuple[str, ...], list[Term]] = {}
         self._codes: dict[str, list[Term]] = {}
         self._beginnings: dict[tuple[str, ...], list[Term]] = {}
-        self._nouns = {stems(noun) for noun in catalog.nouns}
+        self._nouns = {_key(tokenize(noun)) for noun in catalog.nouns}
         for metric in catalog.metrics:
             self._add_metric(metric)
         for dimension in catalog.dimensions:
@@ -68,13 +70,13 @@ class Lexicon:
             self._add(phrase, Term("noun", phrase))
 
     def _add(self, phrase: str, term: Term) -> None:
-        key = stems(phrase)
+        key = _key(tokenize(phrase))
         if key and term not in self._phrases.setdefault(key, []):
             self._phrases[key].append(term)
 
     def _add_metric(self, metric: CatalogMetric) -> None:
         for phrase in (metric.label, metric.name, *metric.synonyms):
-            weak = stems(phrase) in self._nouns
+            weak = _key(tokenize(phrase)) in self._nouns
             self._add(phrase, Term("metric", metric.name, metric.label, weak=weak))
         for phrase in metric.opposites:
             self._add(phrase, Term("metric", metric.name, metric.label, flipped=True))
@@ -91,7 +93,7 @@ class Lexicon:
                     self._codes.setdefault(name, []).append(term)
                 else:
                     self._add(name, term)
-            words = stems(str(known.value))
+            words = _key(tokenize(str(known.value)))
             for count in range(1, len(words)):
                 terms = self._beginnings.setdefault(words[:count], [])
                 if term not in terms:
@@ -109,9 +111,12 @@ class Lexicon:
         return mentions
 
     def _at(self, tokens: list[Token], at: int) -> Mention | None:
-        for count in range(min(_PHRASE_WORDS_MAX, len(tokens) - at), 0, -1):
-            end = at + count
-            key = tuple(token.stem for token in tokens[at:end])
+        if tokens[at].lower in _GAPS:
+            return None
+        places = [place for place in range(at, len(tokens)) if tokens[place].lower not in _GAPS][:_PHRASE_WORDS_MAX]
+        for count in range(len(places), 0, -1):
+            end = places[count - 1] + 1
+            key = _key(tokens[at:end])
             terms = self._phrases.get(key) or self._begun(key, tokens[at:end])
             if count == 1 and not terms:
                 terms = self._codes.get(tokens[at].text, [])
@@ -132,10 +137,16 @@ class Lexicon:
         return self._beginnings.get(key, [])
 
 
+def _key(tokens: list[Token]) -> tuple[str, ...]:
+    """What phrases are compared by: "share of the flights that was cancelled" is "share of flights cancelled"."""
+    words = tuple(token.stem for token in tokens if token.lower not in _GAPS)
+    return words or tuple(token.stem for token in tokens)
+
+
 def _one_kind(terms: list[Term], before: str) -> list[Term]:
     """The terms of the kind that fits best, where one phrase has meanings of several kinds."""
     order: list[TermKind] = ["metric", "dimension", "value", "period", "refusal", "background", "noun"]
-    if before in _BEFORE_DIMENSION:
+    if before in BEFORE_DIMENSION:
         order = ["dimension", "metric", "value", "period", "refusal", "background", "noun"]
     kind = min((term.kind for term in terms), key=order.index)
     return [term for term in terms if term.kind == kind]

@@ -3,7 +3,7 @@
 from kelpie.analyst.metric_query import Filter, Value
 from kelpie.analyst.planner import english
 from kelpie.analyst.planner.asked import Refused
-from kelpie.analyst.planner.lexicon import Mention, Term, phrase_ends_at
+from kelpie.analyst.planner.lexicon import BEFORE_DIMENSION, Mention, Term, phrase_ends_at
 from kelpie.analyst.planner.reading import Reading, Stop
 
 _COUNTED = ["number of", "how many", "count of"]
@@ -45,10 +45,14 @@ def read_metrics(reading: Reading) -> list[Term]:
 
 def read_filters(reading: Reading) -> list[Filter]:
     filters: dict[tuple[str, bool], list[Value]] = {}
+    left_out: set[int] = set()
     for mention in reading.of_kind("value"):
         term = reading.settle(_by_cue(reading, mention), "Which one do you mean by")
         reading.use(mention)
-        values = filters.setdefault((term.name, _is_excluded(reading, mention.start)), [])
+        excluded = _is_excluded(reading, mention.start, left_out)
+        if excluded:
+            left_out.update(range(mention.start, mention.end))
+        values = filters.setdefault((term.name, excluded), [])
         if term.value not in values:
             values.append(term.value)
     return [
@@ -76,9 +80,10 @@ def _by_cue(reading: Reading, mention: Mention) -> Mention:
     return Mention(mention.start, mention.end, terms or mention.terms)
 
 
-def _is_excluded(reading: Reading, start: int) -> bool:
+def _is_excluded(reading: Reading, start: int, left_out: set[int]) -> bool:
+    """Whether "except" or the like is before the value, or before one it is listed with."""
     words, at = reading.words, start - 1
-    while at >= 0 and words[at] in ("the", "for", "and", "or"):
+    while at >= 0 and (words[at] in ("the", "for", "and", "or") or at in left_out):
         at -= 1
     if at >= 0 and words[at] in english.EXCEPT:
         reading.known.add(at)
@@ -96,8 +101,9 @@ def read_dimensions(reading: Reading, filters: list[Filter]) -> list[str]:
     for mention in reading.of_kind("dimension"):
         reading.use(mention)
         term = reading.settle(mention, "Which one do you mean by")
-        beside = [v for v in values if v.start - mention.end in (0, 1) or mention.start == v.end]
-        if any(term.name in [meaning.name for meaning in value.terms] for value in beside):
+        beside = [value for value in values if value.start == mention.end or mention.start == value.end]
+        named = any(term.name in [meaning.name for meaning in value.terms] for value in beside)
+        if named and phrase_ends_at(reading.tokens, mention.start, BEFORE_DIMENSION) == 0:
             continue  # "the carrier JetBlue" names one, it doesn't ask for all
         if term.name not in dimensions:
             dimensions.append(term.name)

@@ -239,13 +239,13 @@ class PeriodReader:
             return self._last - dt.timedelta(days=count - 1), self._last
         first, last = self._this_unit(unit)
         if last > self._last:
-            first, last = _unit_of(unit, first - dt.timedelta(days=1))
+            first, last = unit_of(unit, first - dt.timedelta(days=1))
         for _ in range(count - 1):
-            first = _unit_of(unit, first - dt.timedelta(days=1))[0]
+            first = unit_of(unit, first - dt.timedelta(days=1))[0]
         return first, last
 
     def _this_unit(self, unit: str) -> Days:
-        return _unit_of(unit, self._last)
+        return unit_of(unit, self._last)
 
     def _year_alone(self, at: int) -> _Part | None:
         year, end = self._year(at)
@@ -269,7 +269,8 @@ def _months_of(year: int, from_month: int, to_month: int) -> Days:
     return dt.date(year, from_month, 1), _month_of(last_year, to_month)[1]
 
 
-def _unit_of(unit: str, day: dt.date) -> Days:
+def unit_of(unit: str, day: dt.date) -> Days:
+    """The week, month, … that `day` is in."""
     match unit:
         case "day":
             return day, day

@@ -31,9 +31,11 @@ def when(intent: Intent, catalog: Catalog) -> str:
 
 
 def of_what(intent: Intent, catalog: Catalog) -> str:
-    """ " (carrier: JetBlue Airways)": the filters, or nothing."""
+    """ " (carrier: JetBlue Airways)": the filters, or nothing. Members that are listed anyway are left out."""
     parts = []
     for rule in intent.filters:
+        if rule.op == "in" and rule.dimension in intent.dimensions:
+            continue
         dimension = catalog.dimension(rule.dimension)
         names = [NO_VALUE if value is None else str(value) for value in rule.values]
         label = dimension.label if dimension else rule.dimension
@@ -43,7 +45,15 @@ def of_what(intent: Intent, catalog: Catalog) -> str:
 
 def member_text(row: list[Any], places: list[tuple[int, ResultColumn]]) -> str:
     """What a row is about: its dimensions and its period."""
-    return ", ".join(NO_VALUE if row[place] is None else cell_text(row[place], column) for place, column in places)
+    return ", ".join(_member(row[place], column) for place, column in places)
+
+
+def _member(value: Any, column: ResultColumn) -> str:
+    if value is None:
+        return NO_VALUE
+    text = cell_text(value, column)
+    # "highest for 19" says nothing: a number needs the name of what it counts.
+    return f"{column.label} {text}" if column.kind == "dimension" and isinstance(value, int | float) else text
 
 
 def member_places(table: ResultTable) -> list[tuple[int, ResultColumn]]:

@@ -27,6 +27,7 @@ class Reading:
         self.words = [token.lower for token in self.tokens]
         self.mentions = Lexicon(catalog).find(self.tokens)
         self.known: set[int] = set()
+        self.used_answers: set[str] = set()
 
     def is_free(self, at: int) -> bool:
         """Whether the token has no meaning yet and the catalog knows none."""
@@ -66,12 +67,19 @@ class Reading:
 
     def chosen(self, options: list[str]) -> int | None:
         """Which of `options` the user's answers pick."""
-        picks = (choose(options, answer) for answer in self.answers)
-        return next((pick for pick in picks if pick is not None), None)
+        for answer in self.answers:
+            pick = choose(options, answer)
+            if pick is not None:
+                self.used_answers.add(answer)
+                return pick
+        return None
 
 
 def choose(options: list[str], answer: str) -> int | None:
-    """Which option an answer picks: by its words, or by its number or place. None if it picks none or several."""
+    """Which option an answer picks: by its words, or by its number or place. None if it picks none or several.
+
+    All of its words must be in the option: "median arrival delay" does not pick "average arrival delay".
+    """
     tokens = tokenize(answer)
     if len(tokens) <= 3:
         for token in tokens:
@@ -79,6 +87,5 @@ def choose(options: list[str], answer: str) -> int | None:
             if place is not None and 1 <= place <= len(options):
                 return place - 1
     said = {token.stem for token in tokens if token.lower not in english.FUNCTION_WORDS}
-    scores = [len(said & set(stems(option))) for option in options]
-    best = max(scores, default=0)
-    return scores.index(best) if best > 0 and scores.count(best) == 1 else None
+    picks = [place for place, option in enumerate(options) if said and said <= set(stems(option))]
+    return picks[0] if len(picks) == 1 else None

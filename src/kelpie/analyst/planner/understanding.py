@@ -28,15 +28,27 @@ from kelpie.analyst.semantic.model import Grain
 
 RANKING_ROWS = 5
 _FINE_RANKING_ROWS = 10
+_DAILY_RANGE_DAYS = 31
 _SHORT_RANGE_DAYS = 62
 
 
+class NotAnAnswer(Exception):
+    """What the user said when asked back picks none of the options."""
+
+
 def understand(question: str, catalog: Catalog, previous: Previous | None, answers: list[str]) -> Asked:
-    """What is asked. `answers` are what the user said when asked back about this question."""
+    """What is asked. `answers` are what the user said when asked back about this question.
+
+    Raises NotAnAnswer if the last of them settles nothing: it was something else that the user wanted to say.
+    """
+    reading = Reading(question, catalog, previous, answers)
     try:
-        return _asked(Reading(question, catalog, previous, answers))
+        asked = _asked(reading)
     except Stop as stop:
-        return stop.asked
+        asked = stop.asked
+    if answers and answers[-1] not in reading.used_answers:
+        raise NotAnAnswer(answers[-1])
+    return asked
 
 
 def _asked(reading: Reading) -> Asked:
@@ -123,8 +135,10 @@ def _period(reading: Reading, times: list[TimeMention]) -> TimeMention | None:
 def _trend_grain(time: CatalogTime, intent: Intent) -> Grain:
     """Fine for a short range, coarse for a long one."""
     first, last = _coverage(time)
-    days = ((intent.last or last) - (intent.first or first)).days
-    wanted: list[Grain] = ["day", "week", "month"] if days <= _SHORT_RANGE_DAYS else ["month", "quarter", "year"]
+    days = (min(intent.last or last, last) - max(intent.first or first, first)).days
+    wanted: list[Grain] = ["month", "quarter", "year"]
+    if days <= _SHORT_RANGE_DAYS:
+        wanted = ["day", "week", *wanted] if days <= _DAILY_RANGE_DAYS else ["week", *wanted]
     return next((grain for grain in wanted if grain in time.grains), cast("Grain", time.grains[0]))
 
 

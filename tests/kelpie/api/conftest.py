@@ -1,0 +1,156 @@
+"""A real server on a loopback port, in a thread of the test's process, in front of a scripted model on another port."""
+
+import asyncio
+import threading
+
+import httpx2
+import pytest
+import uvicorn
+
+from kelpie.config import Config
+from kelpie.models.scripted_server import ScriptedServer
+from kelpie.server import build
+from umi.dst import Host
+
+MODEL = "openai/gpt-4o-mini"
+
+
+class InThread:
+    """A coroutine that serves until it is told to stop, on an event loop of its own."""
+
+    def __init__(self, serve):
+        self._ready, self.value = threading.Event(), None
+        self._failed = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main(serve)), daemon=True)
+        self._thread.start()
+        assert self._ready.wait(20), "the server did not start"
+        if self._failed is not None:
+            raise self._failed
+
+    async def _main(self, serve):
+        self.loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            await serve(self._announce, self._over)
+        except BaseException as error:
+            self._failed = error
+            self._ready.set()
+
+    def _announce(self, value):
+        self.value = value
+        self._ready.set()
+
+    def run(self, work):
+        """A coroutine on the server's own loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+
+    def stop(self):
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self._over.set)
+            self._thread.join(20)
+            assert not self._thread.is_alive(), "the server did not stop"
+
+
+class Live:
+    """A server under test. `http` is a plain client; `start` and `stop` may be called in turn on the same folder."""
+
+    def __init__(self, config, keys=(None,)):
+        self.config, self.key = config, keys[0]
+        self.start()
+
+    def start(self):
+        self._thread = InThread(self._serve)
+        self.server, self.url = self._thread.value
+        self.http = self.client(self.key)
+
+    def client(self, key=None):
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    async def _serve(self, announce, over):
+        server = build(self.config)
+        listener = uvicorn.Server(
+            uvicorn.Config(server.app, port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=1)
+        )
+        listener.capture_signals = _no_signals
+        serving = asyncio.create_task(listener.serve())
+        while not listener.started:
+            if serving.done():
+                return await serving
+            await asyncio.sleep(0.005)
+        port = listener.servers[0].sockets[0].getsockname()[1]
+        announce((server, f"http://127.0.0.1:{port}"))
+        await over.wait()
+        listener.should_exit = True
+        await serving
+
+    def run(self, work):
+        return self._thread.run(work)
+
+    def stop(self):
+        self.http.close()
+        self._thread.stop()
+
+    # ---- shorthands
+
+    def agent(self, **fields):
+        made = self.http.post("/v1/agents/", json={"model": MODEL, **fields})
+        assert made.status_code == 200, made.text
+        return made.json()
+
+    def send(self, agent_id, text, **options):
+        body = {"messages": [{"role": "user", "content": text}], **options}
+        return self.http.post(f"/v1/agents/{agent_id}/messages", json=body)
+
+
+class _no_signals:
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *_):
+        return None
+
+
+@pytest.fixture(scope="session")
+def scripted():
+    """The scripted model over HTTP: its base URL."""
+
+    async def serve(announce, over):
+        host = Host()
+        server = ScriptedServer(host)
+        announce(await server.start())
+        await over.wait()
+        await server.close()
+        await host.close()
+
+    thread = InThread(serve)
+    yield thread.value
+    thread.stop()
+
+
+@pytest.fixture(scope="session")
+def live(scripted, tmp_path_factory):
+    """One server for all tests that leave it usable; everything they make has ids of its own."""
+    server = Live(Config(data_folder=str(tmp_path_factory.mktemp("live")), openai_base_url=scripted))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def http(live):
+    return live.http
+
+
+@pytest.fixture
+def start(scripted, tmp_path):
+    """A server of a test's own: `start(keys={...})`; stopped when the test ends."""
+    started = []
+
+    def make(**settings):
+        settings = {"data_folder": str(tmp_path / "data"), "openai_base_url": scripted, **settings}
+        server = Live(Config(**settings), list(settings.get("keys") or [None]))
+        started.append(server)
+        return server
+
+    yield make
+    for server in started:
+        server.stop()
