@@ -14,6 +14,7 @@ CAPABILITIES = {
     "extras": "install packages into fresh virtual environments",
     "letta-client": "Letta's own Python client",
     "letta-openapi": "Letta's published API description",
+    "local-model": "SmolLM2 in this process: the extra `local`, and KELPIE_WEIGHTS naming a folder with its weights",
     "sandbox": "bubblewrap with user namespaces",
     "small-disk": "mount a file system of one megabyte",
 }

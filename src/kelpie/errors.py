@@ -3,6 +3,7 @@
 CallerError
 ├── QueueFull            an actor's mailbox is full; nothing was stored
 ├── NotAuthenticated     no bearer key, or one we don't know
+├── NotServed            a known operation, option or filter of the API that this server does not have yet
 ├── ToolFailed           a tool refuses its arguments or can't do what was asked; the text goes to the model
 │   └── ToolUnavailable  the tool can't run on this machine; the text says what is missing
 ├── InvalidSource        a custom tool's source can't be used; says where and why
@@ -47,6 +48,7 @@ __all__ = [
     "ModelError",
     "NotAuthenticated",
     "NotFound",
+    "NotServed",
     "NumberWithoutSource",
     "QueryFailed",
     "QueryRefused",
@@ -65,6 +67,10 @@ class QueueFull(CallerError):
 
 class NotAuthenticated(CallerError):
     http_status = 401
+
+
+class NotServed(CallerError):
+    http_status = 501
 
 
 class ToolFailed(CallerError):

@@ -157,6 +157,8 @@ def _last_words(messages: list[StoredMessage]) -> str:
 
 
 def _numbers(text: str, queries: list[StoredQuery]) -> list[NumberLink] | None:
+    if not queries:
+        return []  # nothing was asked of the data: a refusal, a preference, a question back
     try:
         return link_numbers(text, [query.table for query in queries])
     except NumberWithoutSource:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from kelpie.api import limits
-from kelpie.api.unserved import NotServed
+from kelpie.errors import NotServed
 from umi.storage import Page
 
 T = TypeVar("T")

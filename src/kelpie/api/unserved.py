@@ -3,13 +3,6 @@ a wrong path."""
 
 import re
 
-from kelpie.errors import CallerError
-
-
-class NotServed(CallerError):
-    http_status = 501
-
-
 # Paths below /v1, as regular expressions. Paths that are served never come here.
 _RESOURCES = (
     "_internal_.* access-tokens admin anthropic archives auth batches chat client-side-access-tokens conversations"

@@ -33,6 +33,8 @@ def examine(config: Config, client: Client, screen: Screen) -> int:
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         if not missing:
             screen.good(f"extra '{extra}'")
+        elif extra == "local":
+            screen.note(f"  extra '{extra}' is not installed; it runs a small model in process, without a server")
         else:
             broken += extra == "server"
             screen.bad(f"extra '{extra}' is not installed: pip install 'kelpie[{extra}]'")

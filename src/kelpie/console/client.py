@@ -76,6 +76,8 @@ class Client:
                     yield line.encode() + b"\n"
         except httpx2.ConnectError as error:
             raise self._unreachable() from error
+        except httpx2.TransportError as error:
+            raise ServerUnreachable(f"{self.url} broke off in the middle of its answer: {error}") from error
 
     def _unreachable(self) -> ServerUnreachable:
         return ServerUnreachable(f"no server answers at {self.url}; start one with `kelpie serve`, or give --url")

@@ -25,7 +25,7 @@ RANKING = "Which carriers had the worst average arrival delay in summer 2013?"
 FOLLOW_UP = "How did it develop month by month?"
 UNKNOWABLE = "What did passengers pay for their tickets?"
 PREFERENCE = "Please show me tables, not charts."
-# Every pair of flights to one place on one day: 20 million of them, some seconds of honest work.
+# Every pair of flights to one place in one month, hundreds of millions: some seconds of honest work.
 SLOW_SQL = """run sql:
 SELECT a.carrier, b.carrier AS other, count(*) AS pairs, avg(abs(a.arr_delay - b.arr_delay)) AS apart
 FROM flights a JOIN flights b ON a.dest = b.dest AND a.month = b.month
@@ -169,7 +169,7 @@ def _trajectories(screen: Screen, client: Client, folder: str) -> None:
         messages = client.get(f"/v1/runs/{run['id']}/messages")
         asked = next((m["content"] for m in messages if m["message_type"] == "user_message"), "")
         calls = sum(m["message_type"] == "tool_call_message" for m in messages)
-        rows.append([str(asked).splitlines()[0][:60], run["status"], run["stop_reason"], len(steps), calls])
+        rows.append([" ".join(str(asked).split())[:60], run["status"], run["stop_reason"], len(steps), calls])
     screen.table(["asked", "status", "stop reason", "steps", "with calls"], rows, title="runs, as trajectories")
     out = Path(folder) / "trajectories.jsonl"
     lines = list(client.lines("/v1/trajectories/export"))

@@ -73,6 +73,7 @@ class ProcessSandbox:
         as_root = os.geteuid() == 0
         try:
             self._jail = bwrap.Jail(self._bwrap_path or bwrap.find_bwrap(), bwrap.find_python(), as_root)
+            spawn.check_kernel()
             return await selftest.run(self._exec, as_root=as_root, filtered=self._program is not None)
         except ToolUnavailable as error:
             return LevelReport(level=LEVEL, exists=False, reason=str(error))

@@ -1,17 +1,22 @@
-"""One process from start to end: feed it, drain it, stop it at its deadline. The adapter to asyncio's subprocesses.
+"""One process from start to end: start it, drain it, stop it at its deadline. The adapter to the machine's processes.
 
 All pipes are read at the same time, and read on after their cap (dropping what comes), so that a tool that prints
 more than we keep neither blocks nor fills our memory. Whatever happens, also when the caller is cancelled, the whole
 tree is killed: pid 1 of the sandbox dies, and its pid namespace with it.
+
+Not asyncio's subprocesses: they start in several awaits, and a cancellation between two of them kills bubblewrap
+before it has tied its child to itself; the child stays, and the loop waits for its pipes for ever. Here the start is
+one call, the order lies in a file of memory instead of a pipe that wants feeding, and no thread waits for the end.
 """
 
 import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import PIPE, Process
+import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import IO
 
 import msgspec
 
@@ -24,6 +29,8 @@ _CHUNK_BYTES = 64 << 10
 # JSON writes a control character in six bytes; the rest of the report is small.
 _REPORT_BYTES_PER_CHAR = 6
 _REPORT_BYTES_MORE = 256 << 10
+
+Process = subprocess.Popen[bytes]
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -41,18 +48,26 @@ class Ended(msgspec.Struct, frozen=True):
 class _Drain:
     """Reads a pipe to its end, keeps the first `keep` bytes and calls `overflow` once more than `most` came."""
 
+    pipe: IO[bytes]
     keep: int
     most: int
     overflow: Callable[[], None]
-    kept: bytearray
+    kept: bytearray = field(default_factory=bytearray)
     seen: int = 0
 
-    async def read(self, pipe: asyncio.StreamReader) -> None:
-        while chunk := await pipe.read(_CHUNK_BYTES):
-            self.seen += len(chunk)
-            self.kept += chunk[: max(0, self.keep - len(self.kept))]
-            if self.seen > self.most:
-                self.overflow()
+    async def read(self) -> None:
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), self.pipe
+        )
+        try:
+            while chunk := await reader.read(_CHUNK_BYTES):
+                self.seen += len(chunk)
+                self.kept += chunk[: max(0, self.keep - len(self.kept))]
+                if self.seen > self.most:
+                    self.overflow()
+        finally:
+            transport.close()
 
     @property
     def text(self) -> str:
@@ -68,50 +83,12 @@ async def run(
     wanted: SandboxLimits,
     program: bytes | None,
 ) -> Ended:
-    """Start `command(result_fd, seccomp_fd)`, hand `order` to its stdin, and see it through to its end.
+    """Start `command(result_fd, seccomp_fd)` with `order` on its stdin, and see it through to its end.
 
     program  the system call filter it reads from seccomp_fd, or None
     Raises ToolUnavailable if the program can't be started.
     """
     started_ms = host.clock.monotonic_ms()
-    result_fd, result_end = os.pipe()
-    ours = [result_end]
-    filter_fd = None
-    if program is not None:
-        filter_fd, filter_end = os.pipe()
-        ours.append(filter_fd)
-        os.write(filter_end, program)  # shorter than a pipe's buffer
-        os.close(filter_end)
-    try:
-        process = await _start(command(result_end, filter_fd), ours)
-    except BaseException:
-        os.close(result_fd)
-        raise
-    finally:
-        for fd in ours:
-            os.close(fd)
-    return await _see_through(host, process, result_fd, order, wanted, started_ms)
-
-
-async def _start(command: list[str], fds: list[int]) -> Process:
-    try:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            pass_fds=fds,
-            env={},  # bubblewrap itself gets nothing of the server's environment either
-            cwd="/",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ToolUnavailable(f"{command[0]} can't be started: {error.strerror}") from error
-
-
-async def _see_through(
-    host: Host, process: Process, result_fd: int, order: bytes, wanted: SandboxLimits, started_ms: float
-) -> Ended:
     stopped: list[KilledBy] = []
 
     def stop(reason: KilledBy) -> None:
@@ -121,31 +98,22 @@ async def _see_through(
     def too_much() -> None:
         stop("output")
 
+    process, result = _start(command, order, program)
     assert process.stdout is not None
     assert process.stderr is not None
     kept, most = wanted.output_bytes, limits.SANDBOX_OUTPUT_BYTES_MAX
     report_bytes = wanted.result_chars * _REPORT_BYTES_PER_CHAR + _REPORT_BYTES_MORE
-    out, err = (_Drain(kept, most, too_much, bytearray()) for _ in range(2))
-    report = _Drain(report_bytes, report_bytes, too_much, bytearray())
-    result = asyncio.StreamReader()
-    try:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(result), os.fdopen(result_fd, "rb", 0)
-        )
-    except BaseException:
-        _kill(process)
-        raise
-    works = (_feed(process, order), out.read(process.stdout), err.read(process.stderr), report.read(result))
-    tasks = [host.spawn(work, "sandbox pipe") for work in works]
-    ended = host.spawn(process.wait(), "sandbox process")
+    out, err = (_Drain(pipe, kept, most, too_much) for pipe in (process.stdout, process.stderr))
+    report = _Drain(result, report_bytes, report_bytes, too_much)
+    tasks = [host.spawn(drain.read(), "sandbox pipe") for drain in (out, err, report)]
+    tasks.append(host.spawn(_ended(process), "sandbox process"))
     try:
         async with host.clock.timeout(wanted.wall_ms):
-            await asyncio.wait([*tasks, ended])
+            await asyncio.wait(tasks)
     except TimeoutError:
         stop("wall time")
     finally:
-        await _settle(host, process, [*tasks, ended])
-        transport.close()
+        await _settle(host, process, tasks)
     return Ended(
         exit=None if stopped else process.returncode,
         stopped=stopped[0] if stopped else None,
@@ -156,12 +124,64 @@ async def _see_through(
     )
 
 
-async def _feed(process: Process, order: bytes) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(ConnectionError):  # it may end without reading: its exit status says so
-        process.stdin.write(order)
-        await process.stdin.drain()
-    process.stdin.close()
+def check_kernel() -> None:
+    """Raises ToolUnavailable where the kernel can't tell us of a process's end."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        raise ToolUnavailable(
+            f"the kernel has no pidfd_open ({error.strerror}): Linux 5.3 or newer is needed"
+        ) from error
+
+
+def _start(
+    command: Callable[[int, int | None], list[str]], order: bytes, program: bytes | None
+) -> tuple[Process, IO[bytes]]:
+    """The process, and the end of the result's pipe that we read."""
+    with contextlib.ExitStack() as ours:
+        stdin = ours.enter_context(os.fdopen(os.memfd_create("order"), "w+b"))
+        stdin.write(order)
+        stdin.seek(0)
+        result_fd, result_end = os.pipe()
+        result = os.fdopen(result_fd, "rb", 0)
+        ours.callback(os.close, result_end)
+        filter_fd = None
+        if program is not None:
+            filter_fd, filter_end = os.pipe()
+            ours.callback(os.close, filter_fd)
+            os.write(filter_end, program)  # shorter than a pipe's buffer
+            os.close(filter_end)
+        words = command(result_end, filter_fd)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own command line; the tool's source is in the order
+                words,
+                bufsize=0,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[result_end] if filter_fd is None else [result_end, filter_fd],
+                env={},  # bubblewrap itself gets nothing of the server's environment either
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            result.close()
+            raise ToolUnavailable(f"{words[0]} can't be started: {error.strerror}") from error
+    return process, result
+
+
+async def _ended(process: Process) -> None:
+    """Wait for the end of the process, and bury it."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    fd = os.pidfd_open(process.pid)
+    loop.add_reader(fd, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+        process.poll()
 
 
 def _kill(process: Process) -> None:
@@ -169,7 +189,7 @@ def _kill(process: Process) -> None:
 
     Where there is no such child yet, or none we can see, the whole process group goes.
     """
-    if process.returncode is not None:
+    if process.poll() is not None:
         return
     with contextlib.suppress(ProcessLookupError):
         children = _children(process.pid)
@@ -187,7 +207,7 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-async def _settle(host: Host, process: Process, tasks: list[asyncio.Task[None] | asyncio.Task[int]]) -> None:
+async def _settle(host: Host, process: Process, tasks: list[asyncio.Task[None]]) -> None:
     """Nothing of the call may outlive it; a process that a broken kernel won't let go is not waited for for ever."""
     if all(task.done() for task in tasks):
         return
@@ -195,9 +215,5 @@ async def _settle(host: Host, process: Process, tasks: list[asyncio.Task[None] |
     with contextlib.suppress(TimeoutError):
         async with host.clock.timeout(limits.SANDBOX_KILL_WAIT_MS_MAX):
             await asyncio.wait(tasks)
-    stuck = [task for task in tasks if not task.done()]
-    for task in stuck:
+    for task in tasks:
         task.cancel()
-    if stuck:
-        # A Process has no public way to let go of its pipes while one that holds the other end lives on.
-        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - see above

@@ -160,12 +160,13 @@ def read_docstring(text: str) -> tuple[str, dict[str, str]]:
 def _entries(lines: list[str], heading: int) -> dict[str, str]:
     """`name (type): text` one level below the heading; deeper lines continue the entry above them."""
     entries: dict[str, str] = {}
-    outside, level, current = _indent(lines[heading]), None, None
+    # A heading in the docstring's first line has lost its indentation, and the lines below it too.
+    outside, level, current = _indent(lines[heading]) if heading else -1, None, None
     for line in lines[heading + 1 :]:
         if not line.strip():
             continue
         indent = _indent(line)
-        if indent <= outside:
+        if indent <= outside or _SECTION.fullmatch(line.strip()):
             break
         level = indent if level is None else level
         entry = _ENTRY.fullmatch(line.strip()) if indent <= level else None

@@ -154,3 +154,34 @@ def start(scripted, tmp_path):
     yield make
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def serving():
+    """`serving(answer)`: the URL of a small HTTP server that answers every request with `answer(text)`, which gives
+    a status and a body."""
+    threads = []
+
+    def make(answer):
+        async def one(reader, writer):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = next((line for line in head.lower().split("\r\n") if line.startswith("content-length:")), ":0")
+            body = await reader.readexactly(int(length.partition(":")[2]))
+            status, text = answer(head + body.decode("latin-1"))
+            said = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(text.encode())}"
+            writer.write(f"{said}\r\nconnection: close\r\n\r\n{text}".encode())
+            await writer.drain()
+            writer.close()
+
+        async def serve(announce, over):
+            async with await asyncio.start_server(one, "127.0.0.1", 0) as server:
+                port = server.sockets[0].getsockname()[1]
+                announce(f"http://127.0.0.1:{port}")
+                await over.wait()
+
+        threads.append(InThread(serve))
+        return threads[-1].value
+
+    yield make
+    for thread in threads:
+        thread.stop()

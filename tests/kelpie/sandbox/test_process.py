@@ -247,9 +247,9 @@ async def test_an_endless_loop_is_stopped_at_the_deadline_with_all_its_children(
     while True:
         pass
     """
-    result = await run(body, SandboxLimits(wall_ms=700), mark=mark)
+    result = await run(body, SandboxLimits(wall_ms=2_000), mark=mark)
     assert (result.killed_by, result.exit, result.value) == ("wall time", None, None)
-    assert result.error == "TimeoutError: the tool ran longer than 700 ms and was stopped"
+    assert result.error == "TimeoutError: the tool ran longer than 2,000 ms and was stopped"
     assert result.stdout == "started\n"
     assert await until(lambda: not alive(mark))
 
@@ -263,6 +263,25 @@ async def test_a_cancelled_call_leaves_no_process(sandbox):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await until(lambda: not alive(mark))
+    assert len(sandbox._free) == limits.SANDBOX_CALLS_AT_ONCE_MAX
+
+
+async def test_a_call_cancelled_at_any_moment_of_its_start_leaves_nothing(sandbox):
+    mark = marked(5)
+    source = "import subprocess\ndef tool(mark):\n    subprocess.run(['/bin/sleep', mark])"
+    open_before = len(os.listdir("/proc/self/fd"))
+    delay_s, reached, tried = 0.0005, 0, 0
+    while reached < 3 and delay_s < 30:  # before, in and after the start, however slow the machine
+        task = asyncio.ensure_future(sandbox.exec(SandboxCall(source, "tool", {"mark": mark})))
+        await asyncio.sleep(delay_s)
+        reached += bool(alive(mark))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        delay_s, tried = delay_s * 1.3, tried + 1
+    assert 3 == reached < tried
+    assert await until(lambda: not alive(mark))
+    assert len(os.listdir("/proc/self/fd")) == open_before
     assert len(sandbox._free) == limits.SANDBOX_CALLS_AT_ONCE_MAX
 
 

@@ -57,6 +57,15 @@ async def test_another_operating_system_is_named(monkeypatch):
     assert await refused(ProcessSandbox(Host())) == "isolation at level 'process' needs Linux; this is darwin"
 
 
+async def test_a_kernel_that_is_too_old_is_named(monkeypatch, tmp_path):
+    def missing(pid):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", missing)
+    reason = await refused(ProcessSandbox(Host(), bwrap_path=script(tmp_path, "exit 0")))
+    assert reason.endswith("Linux 5.3 or newer is needed")
+
+
 async def test_what_bubblewrap_says_is_the_reason_and_the_kernels_setting_explains_it(monkeypatch, tmp_path):
     setting = tmp_path / "max_user_namespaces"
     setting.write_text("0\n")

@@ -42,7 +42,7 @@ class RawProvider:
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1_024)
         port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/v1"
         self.origin = f"127.0.0.1:{port}"

@@ -4,6 +4,8 @@ import msgspec
 
 from kelpie.analyst.planner.deciding import CallTool, decide
 from umi.dst import Host
+from umi.wire.openai_request import openai_segments
+from umi.wire.quirks import Quirks
 from umi.wire.types import Delta, OnDelta, Reply, Request, ToolCall, Usage
 
 _CHARS_PER_TOKEN = 4  # nothing is tokenised here; usage is an estimate, as for budgets everywhere else
@@ -27,8 +29,8 @@ class PlannerModel:
             text = decision.text
         if on_delta is not None:
             _stream(text, calls, on_delta)
-        segments = [msgspec.json.encode(message) for message in request.messages]
-        segments.append(msgspec.json.encode(request.tools))
+        # What a language model would have been sent, in the same form: a trajectory is read alike whoever planned it.
+        segments = openai_segments(request, Quirks(), streamed=on_delta is not None)
         raw = msgspec.json.encode({"text": text, "tool_calls": calls})
         return Reply(
             text=text,

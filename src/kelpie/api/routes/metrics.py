@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from kelpie.api.house import House
-from kelpie.api.unserved import NotServed
+from kelpie.errors import NotServed
 
 router = APIRouter(tags=["health"])
 

@@ -9,9 +9,8 @@ from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller
 from kelpie.api.ids import ToolId
 from kelpie.api.paging import PageQuery, Window
-from kelpie.api.unserved import NotServed
 from kelpie.api.wire import tools as wire
-from kelpie.errors import GuardFailed, NotFound
+from kelpie.errors import GuardFailed, NotFound, NotServed
 from kelpie.tools import custom
 from kelpie.tools import limits as tool_limits
 

@@ -13,11 +13,10 @@ from kelpie.agents.prompts import SYSTEM_PROMPTS
 from kelpie.api import limits
 from kelpie.api.answer import encoded
 from kelpie.api.bounds import check_json_bytes
-from kelpie.api.unserved import NotServed
 from kelpie.api.wire import blocks, models, tools
 from kelpie.api.wire.blocks import CreateBlock
 from kelpie.api.wire.times import iso, iso_or_none
-from kelpie.errors import InvalidInput, ModelError
+from kelpie.errors import CallerError, InvalidInput, ModelError, NotServed
 from kelpie.models.model import ModelCard
 from kelpie.tools.custom import ToolRecord
 from umi.entity import Block
@@ -196,7 +195,7 @@ class CreateAgent(_AgentFields):
     def agent(self, tenant: str, agent_id: str, name: str, now_ms: int) -> Agent:
         """Raises InvalidInput, LimitExceeded, NotServed."""
         if self.agent_type in _UNSERVED_TYPES:
-            raise InvalidInput(f"agents of type {self.agent_type} can't run here: {_UNSERVED_TYPES[self.agent_type]}")
+            raise CallerError(f"agents of type {self.agent_type} can't run here: {_UNSERVED_TYPES[self.agent_type]}")
         if self.initial_message_sequence:
             raise NotServed("initial_message_sequence is not served yet; send the messages after creating the agent")
         if self.include_multi_agent_tools or self.from_template:

@@ -39,8 +39,8 @@ class AskQuestion(BaseModel):
 
 def shown(value: Connection | SemanticModelRecord | Provenance | Chart) -> dict[str, Any]:
     """A record as JSON, without the tenant: a caller knows its own."""
-    plain: dict[str, Any] = msgspec.to_builtins(value)
-    return _without_tenant(plain)
+    plain: dict[str, Any] = _without_tenant(msgspec.to_builtins(value))
+    return plain
 
 
 def _without_tenant(value: Any) -> Any:

@@ -5,9 +5,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from kelpie.api import limits
-from kelpie.api.unserved import NotServed
 from kelpie.api.wire.messages import Fashion
-from kelpie.errors import InvalidInput
+from kelpie.errors import InvalidInput, NotServed
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories.records import RunInput, RunOptions
 from umi.dst import Ids

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from kelpie.api.unserved import NotServed
+from kelpie.errors import NotServed
 from kelpie.tools import limits as tool_limits
 from kelpie.tools.custom import CUSTOM, ToolDraft, ToolRecord
 from kelpie.tools.source import parse_source

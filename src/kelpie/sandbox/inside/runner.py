@@ -79,7 +79,7 @@ def _become(uid: int) -> None:
 
 
 def _close_all_but(result_fd: int) -> None:
-    """stdin is a socket to the server, and some event loops let every inheritable file of theirs through."""
+    """A tool has no business with its own order, nor with anything the server may have let through."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     for name in os.listdir("/proc/self/fd"):
