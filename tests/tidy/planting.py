@@ -25,19 +25,20 @@ _REPEAT = re.compile(r"^( *)(\d+) x (.*)$")
 class Case:
     title: str
     says: str = ""
-    edits: list[tuple[str, str, list[str]]] = field(default_factory=list)  # (verb, path, lines)
+    edits: list[tuple[str, str, list[str]]] = field(default_factory=list)  # (verb, path or swap, lines)
 
     def plant(self, folder: Path) -> Tree:
         """Write the clean tree with this case's edits into `folder`."""
         files = {"tests/tidy/bans.toml": (ROOT / "tests" / "tidy" / "bans.toml").read_text(encoding="utf-8")}
-        for verb, path, lines in [*read("clean")[0].edits, *self.edits]:
+        for verb, where, lines in [*read("clean")[0].edits, *self.edits]:
             text = "".join(f"{line}\n" for line in lines)
             if verb == "swap":
-                path, old, new = re.fullmatch(r"(\S+) (.*) => (.*)", path).groups()  # type: ignore[union-attr]  # ours
+                path, _, swap = where.partition(" ")
+                old, _, new = swap.partition(" => ")
                 assert old in files[path]
                 files[path] = files[path].replace(old, new, 1)
             else:
-                files[path] = files.get(path, "") + text if verb == "add" else text
+                files[where] = files.get(where, "") + text if verb == "add" else text
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")

@@ -33,6 +33,7 @@ _CONFIG: dict[str, Any] = {
     "legend": {"labelFontSize": 12, "titleFontSize": 12, "symbolStrokeWidth": 3, "labelLimit": 260},
     "range": {"category": _COLOURS},
 }  # fmt: skip
+_PLAIN_NAME = re.compile(r"[A-Za-z_]\w*")
 _NO_VALUE = "datum.label == 'null' ? '(none)' : datum.label"
 _MEMBERS_AXIS = {
     "title": None,
@@ -59,7 +60,7 @@ def build_spec(query: StoredQuery, kind: ChartKind | None = None, title: str | N
 
 def check_spec(spec: dict[str, Any], query: StoredQuery) -> None:
     """Raise InternalError if any plotted value is not in a row of the result, in the column of its name."""
-    names = [column.name for column in query.columns]
+    names = _fields(query.columns)
     rows = {_key(dict(zip(names, row, strict=True)), names) for row in query.rows}
     for value in spec["data"]["values"]:
         if set(value) - set(names):
@@ -82,7 +83,8 @@ class _Shape:
         self.time = next((column for column in query.columns if column.kind == "time"), None)
         self.groups = [c for c in query.columns if c.kind == "dimension" or (c.kind == "value" and c not in numbers)]
         self.measure = numbers[0] if numbers else None
-        self._names = [column.name for column in query.columns]
+        self._columns = query.columns
+        self._names = _fields(query.columns)
         self._rows = query.rows
         if self.measure is None or len(query.rows) < 1:
             raise InvalidInput("there is no number to draw in this result")
@@ -100,11 +102,11 @@ class _Shape:
             mark = {"type": "bar", "color": _COLOURS[0]}
             return self._whole(title, values, mark, height=_LINE_HEIGHT, encoding=encoding)
         # Rows come in the order that was asked for; `sort: null` keeps it.
-        members = {"field": _field(by), "type": "nominal", "sort": None, "axis": _MEMBERS_AXIS}
+        members = {"field": self._field(by), "type": "nominal", "sort": None, "axis": _MEMBERS_AXIS}
         encoding = {"y": members, "x": self._axis(measure)}
         bars = {"mark": {"type": "bar", "color": _COLOURS[0]}, "encoding": encoding}
-        number = {"field": _field(measure), "type": "quantitative", "format": measure.format or _AXIS_FORMAT}
-        text = {"mark": {"type": "text", **_beside_bar(measure)}, "encoding": {**encoding, "text": number}}
+        number = {"field": self._field(measure), "type": "quantitative", "format": measure.format or _AXIS_FORMAT}
+        text = {"mark": {"type": "text", **_beside_bar(self._field(measure))}, "encoding": {**encoding, "text": number}}
         spec = self._whole(title, values, None, height={"step": _BAR_STEP}, encoding=None)
         if len(self._rows) > limits.CHART_BARS_MAX:
             spec["title"] = {"text": spec["title"], "subtitle": f"the first {len(values)} of {len(self._rows)}"}
@@ -118,13 +120,13 @@ class _Shape:
         encoding: dict[str, Any] = {"x": self._time_axis(), "y": self._axis(measure)}
         if self.groups:
             group = self.groups[0]
-            order = list(dict.fromkeys(row[group.name] for row in values))
+            order = list(dict.fromkeys(row[self._field(group)] for row in values))
             if len(order) > limits.CHART_SERIES_MAX:
                 raise InvalidInput(
                     f"{len(order)} lines can't be told apart; at most {limits.CHART_SERIES_MAX}: narrow it down"
                 )
             encoding["color"] = {
-                "field": _field(group),
+                "field": self._field(group),
                 "type": "nominal",
                 "sort": order,
                 "legend": {"title": None, "labelExpr": _NO_VALUE},
@@ -136,7 +138,12 @@ class _Shape:
         if self.groups:
             # A period in which a series has no row is a gap, not a straight line across.
             spec["transform"] = [
-                {"impute": measure.name, "key": self.time.name, "groupby": [self.groups[0].name], "value": None}
+                {
+                    "impute": self._field(measure),
+                    "key": self._field(self.time),
+                    "groupby": [self._field(self.groups[0])],
+                    "value": None,
+                }
             ]
         return spec
 
@@ -144,7 +151,10 @@ class _Shape:
         """Rows as objects; rows without a number are left out: there is nothing to draw."""
         assert self.measure is not None, "checked at construction"
         rows = [dict(zip(self._names, row, strict=True)) for row in self._rows]
-        return [row for row in rows if isinstance(row[self.measure.name], int | float)]
+        return [row for row in rows if isinstance(row[self._field(self.measure)], int | float)]
+
+    def _field(self, column: ResultColumn) -> str:
+        return self._names[self._columns.index(column)]
 
     def _measure(self) -> ResultColumn:
         assert self.measure is not None, "checked at construction"
@@ -152,7 +162,7 @@ class _Shape:
 
     def _axis(self, column: ResultColumn) -> dict[str, Any]:
         return {
-            "field": _field(column),
+            "field": self._field(column),
             "type": "quantitative",
             "axis": {
                 "title": header_text(column),
@@ -167,7 +177,7 @@ class _Shape:
         # Days are days: without `utc` the axis would shift by the time zone of the machine that draws it.
         axis = {"title": None, "format": _DATE_FORMATS[grain], "labelOverlap": True, "grid": False, "labelAngle": 0}
         unit = {"year": "utcyear", "quarter": "utcyearquarter", "month": "utcyearmonth"}.get(grain, "utcyearmonthdate")
-        return {"field": _field(self.time), "type": "temporal", "timeUnit": unit, "axis": axis}
+        return {"field": self._field(self.time), "type": "temporal", "timeUnit": unit, "axis": axis}
 
     def _whole(
         self, title: str | None, values: list[dict[str, Any]], mark: Any, *, height: Any, encoding: Any
@@ -186,18 +196,18 @@ class _Shape:
         return spec
 
 
-def _field(column: ResultColumn) -> str:
-    """The name as a Vega field: dots and brackets would be taken for a path into an object."""
-    return re.sub(r"([.\[\]\\'\"])", r"\\\1", column.name)
+def _fields(columns: list[ResultColumn]) -> list[str]:
+    """The columns' names in the plotted data: their own, or a plain one where Vega could trip over dots or quotes."""
+    fields: list[str] = []
+    for number, column in enumerate(columns):
+        plain = _PLAIN_NAME.fullmatch(column.name) and column.name not in fields
+        fields.append(column.name if plain else f"column_{number + 1}")
+    return fields
 
 
-def _datum(column: ResultColumn) -> str:
-    return f"datum[{msgspec.json.encode(column.name).decode()}]"
-
-
-def _beside_bar(measure: ResultColumn) -> dict[str, Any]:
+def _beside_bar(field: str) -> dict[str, Any]:
     """A number at the free end of its bar: left of a negative one."""
-    below = f"{_datum(measure)} < 0"
+    below = f"datum['{field}'] < 0"
     place = {"dx": {"expr": f"{below} ? -5 : 5"}, "align": {"expr": f"{below} ? 'right' : 'left'"}}
     return {"baseline": "middle", "fontSize": 12, "color": "#222", **place}
 

@@ -48,12 +48,16 @@ def guard(sql: str, tables: Collection[str], rows_max: int = limits.QUERY_ROWS_M
     tables  the names it may read, all in the main schema
     """
     try:
-        tree = _only_statement(sql)
-        for node in tree.walk():
-            _check_node(node)
         allowed = {name.lower() for name in tables}
-        read = {_check_table(table, allowed) for table in _tables_outside_ctes(tree, frozenset())}
-        return Guarded(_limited(tree, rows_max + 1).sql(dialect=DIALECT, comments=False), sorted(read))
+        tree = _only_statement(sql)
+        _checked_tables(tree, allowed)
+        written = _written(_limited(tree, rows_max + 1))
+        # The engine will read the text, not the tree: what was written must read back as the same harmless query.
+        again = _only_statement(written)
+        read = _checked_tables(again, allowed)
+        if _written(again) != written:
+            raise QueryRefused("not_stable", "the query reads differently once it is written out; write it plainer")
+        return Guarded(written, sorted(read))
     except RecursionError as error:
         raise QueryRefused("too_deep", "the query is nested too deeply to be checked; write it flatter") from error
 
@@ -62,7 +66,8 @@ def _only_statement(sql: str) -> exp.Query:
     if len(sql) > limits.SQL_CHARS_MAX:
         raise QueryRefused("too_long", f"the query has {len(sql):,} characters; at most {limits.SQL_CHARS_MAX:,}")
     try:
-        statements = [statement for statement in sqlglot.parse(sql, dialect=DIALECT) if statement is not None]
+        parsed = sqlglot.parse(sql, dialect=DIALECT)
+        statements = [one for one in parsed if one is not None and not isinstance(one, exp.Semicolon)]
     except (SqlglotError, ValueError, TypeError, AttributeError) as error:
         # sqlglot meets some malformed input with errors of its own code; not understood is refused all the same.
         reason = str(error).split("\n", 1)[0][:300] if isinstance(error, SqlglotError) else type(error).__name__
@@ -73,6 +78,17 @@ def _only_statement(sql: str) -> exp.Query:
     if not isinstance(statement, exp.Select | exp.SetOperation | exp.Subquery):
         raise QueryRefused("query_only", f"only a SELECT query may run, not {_name(statement)}")
     return statement
+
+
+def _checked_tables(tree: exp.Query, allowed: set[str]) -> set[str]:
+    """The tables the query reads, once every part of it has been found harmless."""
+    for node in tree.walk():
+        _check_node(node)
+    return {_check_table(table, allowed) for table in _tables_outside_ctes(tree, frozenset())}
+
+
+def _written(tree: exp.Query) -> str:
+    return tree.sql(dialect=DIALECT, comments=False)
 
 
 def _check_node(node: exp.Expr) -> None:

@@ -14,7 +14,7 @@ from kelpie.events import RequestEnded
 
 log = logging.getLogger(__name__)
 
-OPEN_PATHS = frozenset({"/health", "/v1/health"})
+OPEN_PATHS = frozenset({"/health", "/v1/health", "/v1/ready"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -55,7 +55,7 @@ class Gate:
                     route=_template(scope),
                     status=status,
                     duration_ms=clock.monotonic_ms() - started_ms,
-                    outcome="ok" if 0 < status < 500 else "error",
+                    outcome="ok" if 0 < status < 500 or status == 501 else "error",
                 )
             )
 

@@ -19,8 +19,15 @@ def describe() -> dict[str, Any]:
 
 
 def as_text(description: dict[str, Any]) -> str:
-    # One line per operation and schema would be nicer to review, and one per field is what tools expect.
-    return json.dumps(description, indent=1, sort_keys=True) + "\n"
+    """One line per path and per schema: short, and a change can be reviewed."""
+    return _lines(description, 3) + "\n"
+
+
+def _lines(value: Any, depth: int) -> str:
+    if depth == 0 or not isinstance(value, dict):
+        return json.dumps(value, sort_keys=True)
+    parts = [f"{json.dumps(name)}: {_lines(one, depth - 1)}" for name, one in sorted(value.items())]
+    return "{\n" + ",\n".join(parts) + "\n}"
 
 
 def shipped() -> str:

@@ -6,13 +6,13 @@ import re
 # Paths below /v1, as regular expressions. Paths that are served never come here.
 _RESOURCES = (
     "_internal_.* access-tokens admin anthropic archives auth batches chat client-side-access-tokens conversations"
-    " embeddings environments folders git groups identities jobs mcp-servers messages metadata organizations passages"
-    " pipelines projects provider-models providers sandbox-config schedules? sources tags telemetry templates users"
-    " voice-beta zai"
+    " device-storage-key embeddings environments feeds folders git groups identities jobs legacy-templates mcp-servers"
+    " messages metadata organizations passages pipelines projects provider-models providers sandbox-config sandboxes"
+    " schedules? sources tags telemetry templates users voice-beta zai"
 ).split()
 _OF_AGENT = (
-    "archives context core-memory core-memory/variables export files folders generate groups identities recompile"
-    " reset-messages schedule sources summarize system-prompt tools/approval"
+    "archives context core-memory core-memory/variables export files folders generate groups identities"
+    " memory-files recompile reset-messages schedule sources summarize system-prompt tools/approval"
 ).split()
 _PARTS = (
     rf"(?:{'|'.join(_RESOURCES)})(?:/.*)?",
@@ -21,6 +21,7 @@ _PARTS = (
     r"agents/[^/]+/messages/.+",
     r"agents/[^/]+/tools/[^/]+/run",
     r"blocks/[^/]+/identities/.+",
+    r"models/embeddings",
     r"runs/active",
     r"runs/[^/]+/(?:metrics|stream|trace)",
     r"steps/[^/]+/(?:feedback|messages|metrics|trace|transaction/.+)",

@@ -43,8 +43,12 @@ LOCAL_CARD = ModelCard(
 class LocalModel:
     """Loads at the first call (a second or two, about 330 MB of memory) and stays loaded until `close`."""
 
-    def __init__(self, host: Host, folder: str, *, threads: int = 2) -> None:
-        """`folder` is where `get_weights` put them. Raises MissingExtra or NotFound at once, rather than in a turn."""
+    def __init__(self, host: Host, folder: str, *, threads: int = 1) -> None:
+        """`folder` is where `get_weights` put them. Raises MissingExtra or NotFound at once, rather than in a turn.
+
+        More threads than one only help on an idle machine: they wait for each other spinning, and on a busy one two
+        threads were ten times slower than one.
+        """
         if importlib.util.find_spec("xllamacpp") is None:
             raise MissingExtra("a model in this process", "local")
         self._path = weights_path(SMOLLM2, folder)

@@ -13,6 +13,7 @@ from kelpie.errors import ModelError
 from kelpie.models.scripted import Script, error_body_of, pieces_of, script_of
 from umi.dst import Host
 from umi.wire import Response
+from umi.wire.encoding import UNREADABLE
 from umi.wire.memory import Sent
 from umi.wire.types import Message, Request, ToolCall, ToolSpec
 
@@ -44,7 +45,7 @@ class ScriptedProvider:
             body = msgspec.json.decode(sent.body, type=dict[str, Any])
             anthropic = path.endswith("/messages")
             request = request_of_anthropic(body) if anthropic else request_of_openai(body)
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+        except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
             return _json(400, _encode({"error": {"message": f"no such request: {error!r}", "type": "bad_request"}}))
         script = script_of(request)
         if script.delay_ms:
@@ -234,7 +235,7 @@ def _arguments(call: ToolCall) -> Any:
     """This API has no way to send malformed arguments in a whole message."""
     try:
         return msgspec.json.decode(call.arguments)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {"malformed": call.arguments}
 
 

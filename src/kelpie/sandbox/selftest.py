@@ -155,6 +155,7 @@ def _holds(as_root: bool, filtered: bool) -> list[str]:
 def _gaps(as_root: bool, filtered: bool) -> list[str]:
     return [
         "memory and CPU time are bounded per process: a call may use them once for each of its processes",
+        "what the kernel keeps for a call (empty files, pipes) is bounded by its time alone",
         "the kernel is shared with the host",
         *(["no user namespace: the server is root, and calls run as a reserved uid instead"] if as_root else []),
         *(["system calls are not filtered: unknown machine type"] if not filtered else []),

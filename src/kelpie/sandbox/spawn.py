@@ -209,11 +209,14 @@ def _children(pid: int) -> list[int]:
 
 async def _settle(host: Host, process: Process, tasks: list[asyncio.Task[None]]) -> None:
     """Nothing of the call may outlive it; a process that a broken kernel won't let go is not waited for for ever."""
-    if all(task.done() for task in tasks):
+    if process.poll() is not None and all(task.done() for task in tasks):
         return
     _kill(process)
     with contextlib.suppress(TimeoutError):
         async with host.clock.timeout(limits.SANDBOX_KILL_WAIT_MS_MAX):
             await asyncio.wait(tasks)
+            # A host that closes has cancelled the task that waits for the end as well.
+            while process.poll() is None:
+                await host.clock.sleep(limits.SANDBOX_KILL_POLL_MS)
     for task in tasks:
         task.cancel()

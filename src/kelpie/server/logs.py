@@ -68,7 +68,7 @@ def _level(event: Event) -> int:
     if isinstance(event, _QUIET):
         return logging.DEBUG
     if isinstance(event, RequestEnded):
-        if event.status >= 500:
+        if event.status >= 500 and event.status != 501:  # 501 is an answer to a question we know
             return logging.WARNING
         return logging.INFO if event.duration_ms >= _SLOW_MS else logging.DEBUG
     if event.outcome == "error":

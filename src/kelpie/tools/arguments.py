@@ -11,7 +11,7 @@ import msgspec
 from kelpie.errors import LimitExceeded, ToolFailed
 from kelpie.tools import limits
 
-_NAMES = {
+_KINDS = {
     "string": "a string",
     "integer": "an integer",
     "number": "a number",
@@ -28,11 +28,14 @@ def check_arguments(tool: str, parameters: dict[str, Any], arguments: dict[str, 
     Raises ToolFailed, naming every argument that is unknown, missing or of the wrong type (the first few of them),
     and LimitExceeded.
     """
-    size = len(msgspec.json.encode(arguments))
+    try:
+        size = len(msgspec.json.encode(arguments))
+    except UnicodeEncodeError:
+        raise ToolFailed(f"Invalid arguments for {tool}: a text holds half of a surrogate pair") from None
     if size > limits.TOOL_ARGUMENTS_BYTES_MAX:
         raise LimitExceeded(f"the arguments of {tool}", size, limits.TOOL_ARGUMENTS_BYTES_MAX, "bytes")
     properties = _dict(parameters.get("properties"))
-    required = _list(parameters.get("required"))
+    required = _names(parameters.get("required"))
     checked = {}
     for name, value in arguments.items():
         schema = _dict(properties.get(name))
@@ -76,7 +79,7 @@ def _problems(schema: Any, value: Any, path: str) -> Iterator[str]:
 
 def _problems_inside(schema: dict[str, Any], value: dict[str, Any], path: str) -> Iterator[str]:
     properties, more = _dict(schema.get("properties")), schema.get("additionalProperties")
-    for name in _list(schema.get("required")):
+    for name in _names(schema.get("required")):
         if name not in value:
             yield f"{_join(path, name)} is missing"
     for name, item in value.items():
@@ -95,7 +98,7 @@ def _fits(schema: Any, value: Any) -> bool:
 def _types(schema: dict[str, Any]) -> list[str]:
     kinds = schema.get("type")
     known = kinds if isinstance(kinds, list) else [kinds]
-    return [kind for kind in known if kind in _NAMES]
+    return [kind for kind in known if isinstance(kind, str) and kind in _KINDS]
 
 
 def _is(value: Any, kind: str) -> bool:
@@ -134,11 +137,11 @@ def _wanted(schema: dict[str, Any]) -> str:
     variants = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(variants, list):
         return " or ".join(dict.fromkeys(_wanted(_dict(variant)) for variant in variants))
-    return " or ".join(_NAMES[kind] for kind in _types(schema)) or "something else"
+    return " or ".join(_KINDS[kind] for kind in _types(schema)) or "something else"
 
 
 def _kind(value: Any) -> str:
-    return next((name for kind, name in _NAMES.items() if _is(value, kind)), type(value).__name__)
+    return next((name for kind, name in _KINDS.items() if _is(value, kind)), type(value).__name__)
 
 
 def _join(path: str, name: str) -> str:
@@ -149,5 +152,5 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _names(value: Any) -> list[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []

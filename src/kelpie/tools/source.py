@@ -23,6 +23,7 @@ _SECTION = re.compile(
 )
 _PARAMETERS = frozenset({"args", "arguments", "parameters", "params"})
 _ENTRY = re.compile(r"\*{0,2}(\w+)\s*(?:\(.*?\))?\s*:\s*(.*)")
+_TOO_DEEP = "the source is nested too deeply to be read"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -41,7 +42,7 @@ def parse_source(source: str, source_type: str = "python") -> ToolSource:
     try:
         return _read(module, _function(module, None))
     except RecursionError:
-        raise InvalidSource("the source is nested too deeply to be read") from None
+        raise InvalidSource(_TOO_DEEP) from None
 
 
 def described(source: str, source_type: str, function: str) -> str:
@@ -72,8 +73,10 @@ def _module(source: str, source_type: str) -> ast.Module:
             return ast.parse(source)
     except SyntaxError as error:
         raise InvalidSource(f"line {error.lineno}: this is not Python: {error.msg}") from None
-    except (ValueError, MemoryError, RecursionError) as error:
-        raise InvalidSource(f"this is not Python: {error or 'nested too deeply'}") from None
+    except ValueError as error:
+        raise InvalidSource(f"this is not Python: {error}") from None
+    except (MemoryError, RecursionError):  # what the parser raises, whatever memory there is
+        raise InvalidSource(_TOO_DEEP) from None
 
 
 def _function(module: ast.Module, name: str | None) -> Function:

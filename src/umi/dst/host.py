@@ -37,7 +37,7 @@ class Host:
         Called from a task of this host, it leaves that one task running.
         """
         caller = asyncio.current_task()
-        while tasks := [task for task in self._tasks if task is not caller]:
+        while tasks := [task for task in self._tasks if task is not caller and not task.done()]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,6 +5,7 @@
     memory.py             MemoryTransport: the same seam answered by a function, for tests and simulation
     sse.py                SseParser: bytes to server-sent events, however they are cut
     faults.py             a provider's failure to ModelError
+    encoding.py           JSON, and what can be wrong with it
     draft.py              Draft: a reply while it grows
     exchange.py           Endpoint; one call: send, read, retry
     quirks.py             where a provider differs from its wire

@@ -8,6 +8,7 @@ import msgspec
 from umi.dst import Host
 from umi.errors import ModelError
 from umi.wire.draft import Draft, DraftCall, Finish, agreeing
+from umi.wire.encoding import UNREADABLE
 from umi.wire.faults import fault_of_error, odd_answer
 from umi.wire.sse import SseEvent
 from umi.wire.types import OnDelta, Reply, Usage
@@ -167,7 +168,7 @@ class AnthropicReader:
     def _decoded(self, decode: Callable[[bytes | msgspec.Raw], T], data: bytes | msgspec.Raw) -> T:
         try:
             return decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise self._odd(f"no part of a message ({error})", bytes(data)) from None
 
     def _begin(self, message: _Message) -> None:

@@ -12,10 +12,10 @@ import msgspec
 
 from umi import limits
 from umi.errors import InvalidInput, ModelError
+from umi.wire.encoding import UNREADABLE, encode
 from umi.wire.quirks import Quirks
 from umi.wire.types import ImagePart, Message, Part, Request, TextPart, ToolCall, ToolSpec
 
-_encode = msgspec.json.Encoder().encode
 _OURS = frozenset({"model", "messages", "tools", "system", "stream"})
 _EPHEMERAL = {"type": "ephemeral"}
 _ID_REFUSED = re.compile(r"[^A-Za-z0-9_-]")
@@ -30,11 +30,11 @@ def anthropic_segments(request: Request, quirks: Quirks, *, streamed: bool) -> l
     segments = [_head(request, quirks)]
     system = _system(request.messages, quirks)
     if system:
-        segments.append(b',"system":' + _encode(system))
+        segments.append(b',"system":' + encode(system))
     segments.append(b',"messages":[')
     open_role = ""
     for role, blocks in _turns(request.messages):
-        encoded = b",".join([_encode(block) for block in blocks])
+        encoded = b",".join([encode(block) for block in blocks])
         if role == open_role:
             segments.append(b"," + encoded)
         else:
@@ -42,18 +42,18 @@ def anthropic_segments(request: Request, quirks: Quirks, *, streamed: bool) -> l
             segments.append(close + b'{"role":"' + role.encode() + b'","content":[' + encoded)
             open_role = role
     close = b"]}]," if open_role else b"],"
-    segments.append(close + _encode(_tail(request, streamed=streamed))[1:])
+    segments.append(close + encode(_tail(request, streamed=streamed))[1:])
     return segments
 
 
 def _head(request: Request, quirks: Quirks) -> bytes:
-    head = b'{"model":' + _encode(request.model)
+    head = b'{"model":' + encode(request.model)
     if not request.tools:
         return head
     tools = [_tool(tool) for tool in request.tools]
     if quirks.cache_prompt:
         tools[-1]["cache_control"] = _EPHEMERAL
-    return head + b',"tools":' + _encode(tools)
+    return head + b',"tools":' + encode(tools)
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _order_in(signature: str) -> list[Any] | None:
     """The list `AnthropicReader` makes of several thinking blocks; a plain signature is base64 and no JSON list."""
     try:
         return msgspec.json.decode(signature, type=list[Any])
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -136,7 +136,7 @@ def _use(call: ToolCall) -> dict[str, Any]:
     """`input` must be an object: arguments the model got wrong go back as what they were, visibly."""
     try:
         arguments = msgspec.json.decode(call.arguments)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         arguments = None
     well_formed = isinstance(arguments, dict)
     given = msgspec.Raw(call.arguments.encode()) if well_formed else {"malformed_arguments": call.arguments}

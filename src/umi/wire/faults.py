@@ -14,6 +14,7 @@ import msgspec
 
 from umi import limits
 from umi.errors import ModelError, ModelErrorKind
+from umi.wire.encoding import UNREADABLE
 
 _KIND_OF_STATUS: dict[int, ModelErrorKind] = {
     401: "authentication",
@@ -156,7 +157,7 @@ def _error_in(body: bytes) -> Any:
     """The error object of a JSON body in any of the common shapes, or None if the body isn't JSON."""
     try:
         answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     if isinstance(answer, list) and answer:  # Google wraps the object into a list
         answer = answer[0]
@@ -184,7 +185,7 @@ def _codes_in(error: Any) -> list[str]:
 
 def _plain(text: str) -> str:
     if "<html" in text[:1000].lower():
-        text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text[:20_000])
+        text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text[:5_000])
     return " ".join(text.split())
 
 

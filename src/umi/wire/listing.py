@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from umi.wire.encoding import UNREADABLE
 from umi.wire.exchange import Endpoint, fault_in, read_whole
 from umi.wire.faults import odd_answer
 
@@ -40,7 +41,7 @@ async def listed_models(endpoint: Endpoint, path: str) -> list[ListedModel]:
         await response.aclose()
     try:
         entries = msgspec.json.decode(raw, type=_Listing).data
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise odd_answer(endpoint.origin, f"no list of models ({error})", raw, key=endpoint.key) from None
     return [_listed(entry) for entry in entries if isinstance(entry.get("id"), str)]
 

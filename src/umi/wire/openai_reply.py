@@ -7,6 +7,7 @@ import msgspec
 from umi.dst import Host
 from umi.errors import ModelError
 from umi.wire.draft import Draft, DraftCall, Finish, agreeing
+from umi.wire.encoding import UNREADABLE
 from umi.wire.faults import fault_of_error, odd_answer
 from umi.wire.sse import SseEvent
 from umi.wire.types import OnDelta, Reply, Usage
@@ -155,7 +156,7 @@ class OpenAIReader:
     def _take(self, data: bytes) -> _Answer:
         try:
             answer = _decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise self._odd(f"no chat completion ({error})", data) from None
         if answer.error or answer.object == "error":
             raise fault_of_error(self._origin, answer.error or msgspec.json.decode(data), data, key=self._key)

@@ -9,13 +9,11 @@ content keeps each once.
 import re
 from typing import Any
 
-import msgspec
-
 from umi.errors import InvalidInput
+from umi.wire.encoding import encode
 from umi.wire.quirks import Quirks
 from umi.wire.types import ImagePart, Message, Part, Request, TextPart, ToolCall, ToolSpec
 
-_encode = msgspec.json.Encoder().encode
 _SENDER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OURS = frozenset({"model", "messages", "tools", "stream", "stream_options"})
 
@@ -26,15 +24,15 @@ def openai_segments(request: Request, quirks: Quirks, *, streamed: bool) -> list
     taken = _OURS & request.extra.keys()
     if taken:
         raise InvalidInput(f"the request's extra fields may not set {', '.join(sorted(taken))}")
-    head = b'{"model":' + _encode(request.model)
+    head = b'{"model":' + encode(request.model)
     if request.tools:
-        head += b',"tools":' + _encode([_tool(tool) for tool in request.tools])
+        head += b',"tools":' + encode([_tool(tool) for tool in request.tools])
     segments = [head + b',"messages":[']
     for message in request.messages:
-        encoded = _encode(_message(message, quirks))
+        encoded = encode(_message(message, quirks))
         segments.append(encoded if len(segments) == 1 else b"," + encoded)
     fields = _tail(request, quirks, streamed=streamed)
-    segments.append(b"]," + _encode(fields)[1:] if fields else b"]}")
+    segments.append(b"]," + encode(fields)[1:] if fields else b"]}")
     return segments
 
 

@@ -1,11 +1,8 @@
 """A store, an Analyst and small warehouses; and a driver that plays the agent's turn: model, tools, commit."""
 
-import contextlib
 import json
-import os
 
 import pytest
-from kelpie_analyst_warehouses import build_coffee, build_flights
 
 from kelpie.analyst.agent import analyst_agent
 from kelpie.analyst.migrations import MIGRATIONS
@@ -15,12 +12,163 @@ from kelpie.analyst.tools import analyst_tools
 from kelpie.demo.warehouse import semantic_model_yaml
 from kelpie.errors import CallerError
 from kelpie.tools.tool import Outcome, ToolContext
-from umi.dst import Host, Rng
+from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee, build_flights
 from umi.storage import Changes, SqliteDatabase, View
 from umi.wire.types import Message, Request, ToolSpec
 
+TENANT = "tenant-1"
+STEPS_MAX = 8
 REMEMBER = ToolSpec(
     name="core_memory_append",
     description="Append to a block.",
     parameters={"type": "object", "properties": {"label": {"type": "string"}, "content": {"type": "string"}}},
 )
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def flights_path(data_folder):
+    return build_flights(str(data_folder / "flights.duckdb"))
+
+
+@pytest.fixture(scope="session")
+def coffee_path(data_folder):
+    return build_coffee(str(data_folder / "coffee.duckdb"))
+
+
+@pytest.fixture
+async def database():
+    opened = await SqliteDatabase.open(":memory:", MIGRATIONS)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def analyst(host, data_folder):
+    made = Analyst(host, str(data_folder))
+    yield made
+    await made.close()
+
+
+class Desk:
+    """An analyst agent at work: `ask` runs a whole turn, and what it did is left to look at."""
+
+    def __init__(self, host, database, analyst, record, connection):
+        self.host, self.database, self.analyst = host, database, analyst
+        self.record, self.connection = record, connection
+        self.agent = analyst_agent(record)
+        self.tools = {tool.name: tool for tool in analyst_tools(analyst)}
+        self.model = PlannerModel(host)
+        self.history, self.preferences = [], ""
+        self.calls, self.deltas, self.replies = [], [], []
+        self.without = set()
+
+    @property
+    def view(self):
+        return View(self.database)
+
+    def system(self):
+        value = self.preferences
+        return (
+            f"{self.agent.system}\n\n<memory_blocks>\n<persona>\n<value>\nTables and charts are my life.\n</value>\n"
+            f"</persona>\n\n<preferences>\n<description>\nTables or charts\n</description>\n<metadata>\n- chars_current="
+            f"{len(value)}\n</metadata>\n<value>\n{value}\n</value>\n</preferences>\n</memory_blocks>"
+        )
+
+    def request(self):
+        specs = [tool.spec for tool in self.tools.values()] + [REMEMBER]
+        return Request(
+            model="planner",
+            messages=[Message(role="system", content=self.system()), *self.history],
+            tools=[spec for spec in specs if spec.name not in self.without],
+        )
+
+    def context(self, call_id="call-1", step_id="step-1", tenant=TENANT, agent_id="agent-1"):
+        return ToolContext(
+            tenant=tenant,
+            agent_id=agent_id,
+            run_id="run-1",
+            step_id=step_id,
+            tool_call_id=call_id,
+            view=self.view,
+            host=self.host,
+            agent_metadata=self.agent.metadata,
+        )
+
+    async def call(self, name, **arguments):
+        """One tool call as a turn makes it: a refusal is an Outcome, and its rows are committed."""
+        try:
+            outcome = await self.tools[name].run(self.context(), arguments)
+        except CallerError as error:
+            outcome = Outcome(str(error), is_error=True)
+        await self.database.commit(outcome.changes)
+        return outcome
+
+    async def ask(self, text):
+        """The agent's last words about `text`."""
+        self.history.append(Message(role="user", content=text))
+        self.calls, self.deltas, self.replies = [], [], []
+        for _ in range(STEPS_MAX):
+            reply = await self.model.reply(self.request(), self.deltas.append)
+            self.replies.append(reply)
+            self.history.append(reply.as_message())
+            if not reply.tool_calls:
+                return reply.text
+            for call in reply.tool_calls:
+                arguments = json.loads(call.arguments)
+                self.calls.append((call.name, arguments))
+                outcome = (
+                    self._remember(arguments) if call.name == REMEMBER.name else await self.call(call.name, **arguments)
+                )
+                self.history.append(
+                    Message(
+                        role="tool",
+                        content=outcome.text,
+                        tool_call_id=call.id,
+                        name=call.name,
+                        is_error=outcome.is_error,
+                    )
+                )
+                if outcome.ends_turn:
+                    return outcome.says
+        pytest.fail(f"the turn did not end: {self.calls}")
+
+    def _remember(self, arguments):
+        assert arguments["label"] == "preferences"
+        self.preferences = f"{self.preferences}\n{arguments['content']}".strip()
+        return Outcome("ok")
+
+    def called(self, name):
+        return [arguments for called, arguments in self.calls if called == name]
+
+
+async def _desk(host, database, analyst, path, yaml_text):
+    view = View(database)
+    connection, changes = await analyst.plan_connection(view, TENANT, path, {"path": path})
+    await database.commit(changes)
+    record, changes = await analyst.plan_model(view, TENANT, connection.id, yaml_text)
+    await database.commit(changes)
+    return Desk(host, database, analyst, record, connection)
+
+
+@pytest.fixture
+async def flights(host, database, analyst, flights_path):
+    return await _desk(host, database, analyst, flights_path, semantic_model_yaml())
+
+
+@pytest.fixture
+async def coffee(host, database, analyst, coffee_path):
+    return await _desk(host, database, analyst, coffee_path, COFFEE_YAML)
+
+
+@pytest.fixture
+def commit(database):
+    async def commit(changes):
+        assert isinstance(changes, Changes)
+        await database.commit(changes)
+
+    return commit

@@ -1,8 +1,11 @@
 """Two small warehouses to test on: flights in the shape of the demo's, and a coffee shop with other words."""
 
 import os
+import pathlib
 
 import duckdb
+
+COFFEE_YAML = (pathlib.Path(__file__).parent / "coffee.yaml").read_text(encoding="utf-8")
 
 CARRIERS = {
     "9E": "Endeavor Air Inc.", "AA": "American Airlines Inc.", "AS": "Alaska Airlines Inc.", "B6": "JetBlue Airways",
@@ -53,7 +56,9 @@ SELECT CAST(range AS INTEGER) AS order_no,
     CAST((250 + (range * 13) % 400) / 100 AS DECIMAL(9, 2)) AS paid
 FROM range(1500)
 """
-_SHOPS = "CREATE TABLE shops AS SELECT * FROM (VALUES (1, 'Leith'), (2, 'Portobello'), (3, 'Morningside')) AS s(no, quarter)"
+_SHOPS = (
+    "CREATE TABLE shops AS SELECT * FROM (VALUES (1, 'Leith'), (2, 'Portobello'), (3, 'Morningside')) AS s(no, quarter)"
+)
 
 
 def build_flights(path):

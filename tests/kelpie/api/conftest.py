@@ -1,6 +1,7 @@
 """A real server on a loopback port, in a thread of the test's process, in front of a scripted model on another port."""
 
 import asyncio
+import contextlib
 import threading
 
 import httpx2
@@ -31,7 +32,7 @@ class InThread:
         self.loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         try:
             await serve(self._announce, self._over)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised in the thread of the test
             self._failed = error
             self._ready.set()
 
@@ -55,6 +56,7 @@ class Live:
 
     def __init__(self, config, keys=(None,)):
         self.config, self.key = config, keys[0]
+        self._clients = []
         self.start()
 
     def start(self):
@@ -64,18 +66,20 @@ class Live:
 
     def client(self, key=None):
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        self._clients.append(httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False))
+        return self._clients[-1]
 
     async def _serve(self, announce, over):
         server = build(self.config)
         listener = uvicorn.Server(
             uvicorn.Config(server.app, port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=1)
         )
-        listener.capture_signals = _no_signals
+        listener.capture_signals = contextlib.nullcontext
         serving = asyncio.create_task(listener.serve())
         while not listener.started:
             if serving.done():
-                return await serving
+                await serving
+                raise RuntimeError("the server ended before it listened")
             await asyncio.sleep(0.005)
         port = listener.servers[0].sockets[0].getsockname()[1]
         announce((server, f"http://127.0.0.1:{port}"))
@@ -87,7 +91,8 @@ class Live:
         return self._thread.run(work)
 
     def stop(self):
-        self.http.close()
+        for client in self._clients:
+            client.close()
         self._thread.stop()
 
     # ---- shorthands
@@ -100,14 +105,6 @@ class Live:
     def send(self, agent_id, text, **options):
         body = {"messages": [{"role": "user", "content": text}], **options}
         return self.http.post(f"/v1/agents/{agent_id}/messages", json=body)
-
-
-class _no_signals:
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        return None
 
 
 @pytest.fixture(scope="session")

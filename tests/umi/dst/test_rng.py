@@ -1,5 +1,6 @@
 """One seed, named forks."""
 
+import os
 import subprocess
 import sys
 
@@ -48,7 +49,11 @@ def test_a_seed_gives_the_same_draws_in_every_process():
     code = "from umi.dst import Rng; print(Rng('seed').fork('ids').bytes(8).hex())"
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": salt}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": salt},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
         for salt in ("1", "2")
     }

@@ -264,6 +264,20 @@ def test_extra_fields_may_not_overwrite_ours(wire, field):
         SEGMENTS[wire](Request("m", [], extra={field: 1}), NO_QUIRKS, streamed=False)
 
 
+@pytest.mark.parametrize("wire", SEGMENTS)
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("user", "\ud83d"),
+        Message("system", "a\udc00"),
+        Message("assistant", tool_calls=[ToolCall("a", "look", '{"q": "\ud83d"}')]),
+    ],
+)
+def test_what_is_no_text_is_refused_by_name(wire, message):
+    with pytest.raises(InvalidInput, match=r"which is no character"):
+        SEGMENTS[wire](Request("m", [message]), NO_QUIRKS, streamed=False)
+
+
 TEXT = st.text(max_size=5)
 CALLS = st.lists(
     st.builds(ToolCall, id=TEXT, name=TEXT, arguments=st.sampled_from(["{}", '{"a": 1}', "oops", ""])), max_size=2

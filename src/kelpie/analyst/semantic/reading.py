@@ -44,18 +44,20 @@ def _compose(text: str) -> Any:
     except ImportError as error:
         raise MissingExtra("reading a semantic model", "analyst") from error
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            line = event.start_mark.line + 1 if event.start_mark else 1
             if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise InvalidModel(f"line {line}: anchors and aliases are not allowed; repeat it")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > limits.SEMANTIC_YAML_DEPTH_MAX:
+                raise InvalidModel(f"line {line}: the YAML is nested too deeply")
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InvalidModel(f"line {line}: this is not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise InvalidModel(f"line 1: this is not YAML: {error}") from error
-    except RecursionError as error:
-        raise InvalidModel("line 1: the YAML is nested too deeply") from error
 
 
 def _plain(node: Any, path: str, lines: dict[str, int]) -> Any:

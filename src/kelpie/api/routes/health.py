@@ -9,6 +9,7 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/v1/health")
+@router.get("/v1/ready", include_in_schema=False)
 @router.get("/health", include_in_schema=False)
 async def health(request: Request) -> Response:
     """Whether the server lives. Open to everybody."""

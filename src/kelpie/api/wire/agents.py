@@ -271,6 +271,17 @@ def _card(handle: str, card_of: Callable[[str], ModelCard]) -> ModelCard:
         return ModelCard(handle=handle, provider=provider, name=name or handle, provider_type=provider)
 
 
+def _model_settings(agent: Agent, card: ModelCard) -> dict[str, Any]:
+    shown = {
+        "provider_type": models.settings_type(card),
+        "max_output_tokens": agent.output_tokens_max or card.output_tokens_max,
+        "parallel_tool_calls": agent.parallel_tool_calls,
+    }
+    if agent.temperature is not None:
+        shown["temperature"] = agent.temperature
+    return shown | agent.extras.get("model_settings", {})
+
+
 def _state(
     profile: Profile, card: ModelCard, of_blocks: list[Any], of_tools: list[Any], tags: list[str]
 ) -> dict[str, Any]:
@@ -284,13 +295,7 @@ def _state(
         "system": agent.system,
         "model": agent.model,
         "embedding": agent.embedding,
-        "model_settings": {
-            "provider_type": models.settings_type(card),
-            "max_output_tokens": agent.output_tokens_max or card.output_tokens_max,
-            "parallel_tool_calls": agent.parallel_tool_calls,
-            "temperature": agent.temperature,
-            **extras.get("model_settings", {}),
-        },
+        "model_settings": _model_settings(agent, card),
         "llm_config": models.llm_config(card, agent.context_window_tokens, agent.output_tokens_max, agent.temperature),
         "embedding_config": None,
         "compaction_settings": extras.get("compaction_settings"),

@@ -8,6 +8,7 @@ The report is written by the same process that ran the tool, so the server must 
 """
 
 from __future__ import annotations
+import __future__
 
 import json
 import os
@@ -123,9 +124,17 @@ def _run(order: dict[str, Any], limits: dict[str, int]) -> bytes:
 
 
 def _call(order: dict[str, Any]) -> Any:
+    source = order["source"]
     module = types.ModuleType("tool")
     sys.modules["tool"] = module  # pydantic and typing look a class's module up by its name
-    exec(compile(order["source"], _FILE, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what this program is for
+    if "pydantic" in source:
+        # The fields of a model are evaluated: like Letta we let them use typing without importing it.
+        import typing
+
+        module.__dict__.update({name: getattr(typing, name) for name in typing.__all__})
+    # People send one function of a file, without the imports its hints need: hints are not evaluated.
+    code = compile(source, _FILE, "exec", __future__.annotations.compiler_flag, dont_inherit=True)
+    exec(code, module.__dict__)  # noqa: S102 - what this program is for
     function = getattr(module, order["function"])
     value = function(**_as_models(function, order["arguments"]))
     if hasattr(value, "__await__"):

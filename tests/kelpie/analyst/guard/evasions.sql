@@ -68,9 +68,13 @@ SELECT * FROM query_table('salaries')
 -- verdict: refused function
 SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT * FROM salaries'))
 
--- title: a harmless looking table function
--- verdict: refused table_function
+-- title: a function of rows that needs no table
+-- verdict: refused function
 SELECT * FROM range(1000000000)
+
+-- title: an allowed function in place of a table
+-- verdict: refused table_function
+SELECT * FROM lower('salaries')
 
 -- title: rows made in the select list
 -- verdict: refused function
@@ -113,7 +117,7 @@ SELECT * FROM flights LIMIT 100%
 SELECT * FROM flights, LATERAL (SELECT * FROM salaries) AS s
 
 -- title: the keyword split by a comment
--- verdict: refused query_only
+-- verdict: refused not_understood
 -- engine: refuses
 DR/**/OP TABLE flights
 
