@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from umi import limits
-from umi.entity import Fact, Recalled
+from umi.entity import Fact, Recalled, check_json, check_text
 from umi.errors import InvalidInput, LimitExceeded, NotFound
 from umi.index import create_text_table, match_query, scope_token, scores
 from umi.storage import Changes, Migration, Page, Row, View, paged
@@ -64,8 +64,11 @@ def check(fact: Fact) -> None:
         ("the scope", fact.scope, limits.SCOPE_BYTES_MAX),
         *((f"the tag '{tag[:20]}…'", tag, limits.FACT_TAG_BYTES_MAX) for tag in fact.tags),
     ):
+        check_text(what, text)
         if len(text.encode()) > maximum:
             raise LimitExceeded(what, len(text.encode()), maximum, "bytes")
+    for what, body in (("the fact's metadata", fact.metadata), ("the fact's source", fact.source)):
+        check_json(what, body, limits.FACT_METADATA_BYTES_MAX)
     if len(fact.tags) > limits.FACT_TAGS_MAX:
         raise LimitExceeded("the list of tags", len(fact.tags), limits.FACT_TAGS_MAX, "tags")
     if not 0 <= fact.importance <= 1:
@@ -170,6 +173,7 @@ async def recall(
     since_ms, until_ms  bounds on when the fact was true (`valid_from_ms`), both included
     Raises InvalidInput, LimitExceeded.
     """
+    check_text("the query", query)
     if len(query.encode()) > limits.RECALL_QUERY_BYTES_MAX:
         raise LimitExceeded("the query", len(query.encode()), limits.RECALL_QUERY_BYTES_MAX, "bytes")
     if not 1 <= limit <= limits.RECALL_RESULTS_MAX:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from umi import limits
-from umi.entity import Block
+from umi.entity import Block, check_json, check_text
 from umi.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
 from umi.storage import Changes, Migration, Page, Row, View, paged
 
@@ -59,8 +59,10 @@ _BY_LABEL = (
 )
 _BY_ID = f"SELECT {_COLUMNS} FROM block WHERE tenant = ? AND id = ?"
 _INSERT = "INSERT INTO block VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# The label is the one the block has when this commits: it may have been renamed since the caller read it.
 _ATTACH = (
-    "INSERT INTO block_scope SELECT ?1, ?2, ?3, ?4,"
+    "INSERT INTO block_scope SELECT ?1, ?2,"
+    " coalesce((SELECT label FROM block WHERE tenant = ?1 AND id = ?4), ?3), ?4,"
     " (SELECT coalesce(max(position), -1) + 1 FROM block_scope WHERE tenant = ?1 AND scope = ?2)"
 )
 _CREATE_IF_ABSENT = (
@@ -107,19 +109,25 @@ def check(block: Block) -> None:
         raise InvalidInput("a block needs a label that is not blank")
     if len(block.label) > limits.BLOCK_LABEL_CHARS_MAX:
         raise LimitExceeded("the block label", len(block.label), limits.BLOCK_LABEL_CHARS_MAX, "characters")
+    if not block.label.isprintable() or "<" in block.label or ">" in block.label:
+        # Models read labels as the names of sections: one that holds markup could close its own and open another.
+        raise InvalidInput(f"the block label {block.label!a} may hold no '<', '>', line break or control character")
     if not 0 <= block.limit_chars <= limits.BLOCK_VALUE_CHARS_MAX:
         raise LimitExceeded(
             f"the limit of block '{block.label}'", block.limit_chars, limits.BLOCK_VALUE_CHARS_MAX, "characters"
         )
     if len(block.value) > block.limit_chars:
         raise LimitExceeded(f"the value of block '{block.label}'", len(block.value), block.limit_chars, "characters")
-    if len(block.description or "") > limits.BLOCK_DESCRIPTION_CHARS_MAX:
-        raise LimitExceeded(
-            f"the description of block '{block.label}'",
-            len(block.description or ""),
-            limits.BLOCK_DESCRIPTION_CHARS_MAX,
-            "characters",
-        )
+    description = block.description or ""
+    for what, size, maximum, unit in (
+        ("description", len(description), limits.BLOCK_DESCRIPTION_CHARS_MAX, "characters"),
+        ("tags", len(block.tags), limits.BLOCK_TAGS_MAX, "tags"),
+    ):
+        if size > maximum:
+            raise LimitExceeded(f"the {what} of block '{block.label}'", size, maximum, unit)
+    for text in (block.value, description, *block.tags):
+        check_text(f"block '{block.label}'", text)
+    check_json(f"the metadata of block '{block.label}'", block.metadata, limits.BLOCK_METADATA_BYTES_MAX)
 
 
 async def of_scope(view: View, tenant: str, scope: str) -> list[Block]:
@@ -236,6 +244,11 @@ def plan_detach(tenant: str, scope: str, block_id: str) -> Changes:
     return Changes().write(
         "DELETE FROM block_scope WHERE tenant = ? AND scope = ? AND block_id = ?", tenant, scope, block_id
     )
+
+
+def plan_detach_all(tenant: str, scope: str) -> Changes:
+    """Take every block from a scope, also those attached since it was read. The blocks stay."""
+    return Changes().write("DELETE FROM block_scope WHERE tenant = ? AND scope = ?", tenant, scope)
 
 
 def plan_delete(tenant: str, block_id: str) -> Changes:

@@ -4,6 +4,30 @@ from typing import Any
 
 import msgspec
 
+from umi.errors import InvalidInput, LimitExceeded
+
+
+def check_text(what: str, text: str) -> None:
+    """Raise InvalidInput for what is no text: a NUL ends it early for SQLite's length(), so that a bound decided in SQL
+    would not hold, and half of a surrogate pair has no UTF-8."""
+    if "\x00" in text:
+        raise InvalidInput(f"{what} holds a NUL character; leave it out")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"{what} holds {text[error.start]!a}, which is no character; leave it out") from None
+
+
+def check_json(what: str, value: dict[str, Any], bytes_max: int) -> None:
+    """Raise InvalidInput or LimitExceeded for a value that can't be kept as JSON of at most `bytes_max` bytes."""
+    try:
+        size = len(msgspec.json.encode(value))
+    except (UnicodeEncodeError, TypeError) as error:
+        raise InvalidInput(f"{what} can't be written as JSON: {error}") from None
+    if size > bytes_max:
+        raise LimitExceeded(what, size, bytes_max, "bytes")
+
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
     """A labelled piece of core memory. Labels are unique within a scope; a block may be attached to several scopes."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from umi import archival, core, limits
 from umi.dst import Host
-from umi.entity import Block, Fact, Recalled
+from umi.entity import Block, Fact, Recalled, check_text
 from umi.errors import GuardFailed, InvalidInput
 from umi.storage import Changes, Database, Page, SqliteDatabase, View
 
@@ -25,6 +25,7 @@ class Memory:
     """
 
     def __init__(self, database: Database, host: Host, *, scope: str = "default", tenant: str = DEFAULT_TENANT) -> None:
+        check_text("the scope", scope)
         if not scope or len(scope.encode()) > limits.SCOPE_BYTES_MAX:
             raise InvalidInput(f"a scope is 1 to {limits.SCOPE_BYTES_MAX} bytes long, not {len(scope.encode())}")
         self.scope = scope

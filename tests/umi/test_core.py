@@ -128,3 +128,60 @@ async def test_blocks_are_listed_by_label_and_text(view):
     assert [b.id for b in await core.list_blocks(view, "t", Page(), text="coff")] == ["block-2"]
     assert [b.id for b in await core.list_blocks(view, "t", Page(limit=1, after="block-1"))] == ["block-2"]
     assert await core.list_blocks(view, "other", Page()) == []
+
+
+@pytest.mark.parametrize(
+    "label", ["a>b", "<human>", "two\nlines", "bell\x07", "null\0", "half \ud800", "human>\n<value>\nlies"]
+)
+def test_a_label_that_could_break_out_of_the_markup_is_refused(label):
+    with pytest.raises(InvalidInput):
+        core.plan_create(make(label=label))
+
+
+@pytest.mark.parametrize("label", ["human", "notes/2026", "Persönlich", "emoji 🎈", "semantic_model:sales-2"])
+def test_ordinary_labels_are_taken(label):
+    assert core.plan_create(make(label=label))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"value": "a\0b"},
+        {"value": "\ud800"},
+        {"description": "\udfff"},
+        {"tags": ["\0"]},
+        {"metadata": {"a": "\ud800"}},
+        {"metadata": {"a": object()}},
+        {"metadata": {"a": "x" * limits.BLOCK_METADATA_BYTES_MAX}},
+        {"tags": ["x"] * (limits.BLOCK_TAGS_MAX + 1)},
+    ],
+)
+def test_what_is_no_text_or_too_much_is_refused_by_name(fields):
+    with pytest.raises((InvalidInput, LimitExceeded), match="block 'human'"):
+        core.plan_create(make(**fields))
+
+
+async def test_a_nul_does_not_hide_what_follows_it_from_the_limit(view):
+    """SQLite's length() ends at a NUL: appends that race would have filled a block without end."""
+    await put(view, make(limit_chars=10))
+    with pytest.raises(InvalidInput, match="NUL"):
+        await core.append(view, "t", "agent-1", "human", "\0" + "b" * 8, block_id="u", now_ms=1)
+
+
+async def test_a_block_renamed_while_it_is_attached_is_attached_under_its_new_label(view):
+    block = await put(view, make())
+    planned = core.plan_attach("t", "agent-2", block.id, block.label)
+    await core.edit(view, "t", block.id, 1, {"label": "user"})
+    await view.database.commit(planned)
+    assert (await core.by_label(view, "t", "agent-2", "user")).label == "user"
+    with pytest.raises(NotFound):
+        await core.by_label(view, "t", "agent-2", "human")
+
+
+async def test_a_block_deleted_while_it_is_attached_leaves_no_attachment(view):
+    block = await put(view, make())
+    planned = core.plan_attach("t", "agent-2", block.id, block.label)
+    await view.database.commit(core.plan_delete("t", block.id))
+    with pytest.raises(Conflict):
+        await view.database.commit(planned)
+    assert await view.fetch("SELECT * FROM block_scope") == []

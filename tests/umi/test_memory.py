@@ -158,3 +158,70 @@ async def test_sixteen_threads_appending_lose_nothing(memory):
     blocks = await memory.blocks()
     assert len(blocks) == 1
     assert len(blocks[0].value.split("\n")) == 112
+
+
+@pytest.mark.parametrize("bad", ["half \ud800", "null\0"])
+async def test_what_is_no_text_is_refused_wherever_it_stands(memory, bad):
+    for call in (
+        lambda: memory.remember(bad),
+        lambda: memory.remember("x", tags=[bad]),
+        lambda: memory.recall(bad),
+        lambda: memory.append("human", bad),
+        lambda: memory.append(bad, "x"),
+    ):
+        with pytest.raises(InvalidInput):
+            await call()
+    with pytest.raises(InvalidInput):
+        memory.of(bad)
+    assert await memory.count() == 0
+    assert await memory.blocks() == []
+
+
+@pytest.mark.parametrize("field", ["metadata", "source"])
+async def test_what_hangs_on_a_fact_is_bounded_and_json(memory, field):
+    with pytest.raises(LimitExceeded, match=field):
+        await memory.remember("x", **{field: {"a": "x" * limits.FACT_METADATA_BYTES_MAX}})
+    with pytest.raises(InvalidInput, match=field):
+        await memory.remember("x", **{field: {"a": "\ud800"}})
+
+
+async def test_a_time_no_store_can_hold_is_refused(memory):
+    with pytest.raises(InvalidInput, match="64 bits"):
+        await memory.remember("x", event_time_ms=2**70)
+    assert await memory.count() == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['"', '" OR own:"cat', "cat* NEAR(dog)", "own:cat scope:x", "-cat", "{own scope}: cat", "^cat", "___", "cat\\", "'"],
+)
+async def test_no_query_is_an_operator_or_reaches_another_scope(memory, query):
+    await memory.remember("cat")
+    await memory.of("other").remember("cat dog own scope x near secret")
+    for one in await memory.recall(query):
+        assert one.fact.scope == memory.scope
+
+
+async def test_the_token_of_a_scope_typed_as_a_query_finds_nothing(memory):
+    from umi.index import scope_token
+
+    other = memory.of("other")
+    await other.remember("secret")
+    token = scope_token(other.tenant, other.scope)
+    assert await memory.recall(token) == []
+    await memory.remember(f"a note about {token}")
+    assert [one.fact.scope for one in await memory.recall(token)] == [memory.scope]
+
+
+async def test_the_stemmer_keeps_every_scope_token_whole(memory):
+    """A token that a stemmer shortens could meet another scope's; a thousand scopes each find their own fact alone."""
+    scopes = [memory.of(f"scope {n}") for n in range(300)]
+    for number, one in enumerate(scopes):
+        await one.remember(f"cats {number}")
+    for number, one in enumerate(scopes):
+        assert [found.fact.text for found in await one.recall("cat")] == [f"cats {number}"]
+
+
+async def test_a_query_of_a_thousand_words_is_answered(memory):
+    await memory.remember("the cat number 7")
+    assert len(await memory.recall(" ".join(f"w{n}" for n in range(1000)) + " cat")) == 1

@@ -5,6 +5,8 @@ land after the state was loaded again. Every write of an activation states its e
 row means that somebody else took over, and the activation stops without answering.
 """
 
+from collections.abc import Sequence
+
 from kelpie.actors.identity import ActorId
 from kelpie.errors import Fenced, GuardFailed, NotFound
 from umi.storage import Changes, Database, Migration, Row
@@ -27,6 +29,7 @@ _CLAIM = (
     "INSERT INTO placement VALUES (?, ?, ?, ?, 1, 0)"
     " ON CONFLICT DO UPDATE SET silo = excluded.silo, epoch = epoch + 1 RETURNING epoch, position"
 )
+_HELD = "SELECT epoch, position FROM placement WHERE tenant = ? AND kind = ? AND key = ?"
 _FENCE = (
     "UPDATE placement SET position = position + 1"
     " WHERE tenant = ? AND kind = ? AND key = ? AND epoch = ? AND position = ?"
@@ -60,6 +63,16 @@ class Placement:
         except GuardFailed as error:
             raise NotFound(f"{actor_id} does not exist, or was deleted") from error
         return cls(database, actor_id, epoch, position)
+
+    @property
+    def held(self) -> tuple[str, tuple[str, str, str]]:
+        """A query that `demand` judges: read beside the state, it tells whether that state is still this one's to use."""
+        return _HELD, (self.actor_id.tenant, self.actor_id.kind, self.actor_id.key)
+
+    def demand(self, rows: Sequence[Row]) -> None:
+        """Raises Fenced if `rows`, what `held` gave, belong to another activation or to none."""
+        if list(rows) != [(self.epoch, self.position)]:
+            raise Fenced(f"{self.actor_id} was taken over or deleted; epoch {self.epoch} is over")
 
     async def commit(self, changes: Changes) -> list[Row]:
         """Commit behind the fence. Raises Fenced if another activation took over; nothing was written then."""

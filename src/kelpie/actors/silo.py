@@ -2,18 +2,19 @@
 
 A mailbox is a deque, and a task drains it only while there is mail: an idle actor costs a slot, not a task. The
 mailbox belongs to the slot, not to the activation. So a command that waited while its actor was dropped runs on the
-new activation, never on the zombie.
+new activation, never on the zombie. A command that is to be tried again after a fault keeps its place: what came after
+it waits, so that the order of acknowledgement is the order of work.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kelpie.actors import limits
 from kelpie.actors.directory import Placement
 from kelpie.actors.identity import ActorId
-from kelpie.errors import CallerError, QueueFull
+from kelpie.errors import CallerError, InternalError, NotFound, QueueFull
 from kelpie.events import ActivationChanged, Events, QueueChanged
 from umi.dst import Host
 from umi.storage import Changes, Database
@@ -31,17 +32,29 @@ class Actor(Protocol):
 
 ActorFactory = Callable[[Placement], Actor]
 ExistsGuard = Callable[[ActorId], Changes]
+# After how many ms a command that failed is tried again, before any later one; None answers its sender with the error.
+Again = Callable[[Exception], float | None]
+
+
+class _Mail(NamedTuple):
+    command: Any
+    done: "asyncio.Future[Any]"
+    again: Again | None
 
 
 class _Slot:
     __slots__ = ("actor", "draining", "last_used_ms", "mailbox", "reserved")
 
     def __init__(self) -> None:
-        self.mailbox: deque[tuple[Any, asyncio.Future[Any]]] = deque()
+        self.mailbox: deque[_Mail] = deque()
         self.actor: Actor | None = None
         self.draining = False
         self.reserved = 0
         self.last_used_ms = 0.0
+
+    @property
+    def is_at_rest(self) -> bool:
+        return not (self.draining or self.mailbox or self.reserved)
 
 
 class Silo:
@@ -92,13 +105,16 @@ class Silo:
 
     def release(self, actor_id: ActorId) -> None:
         """Give a reserved place back."""
-        self._slots[actor_id].reserved -= 1
+        slot = self._slots[actor_id]
+        slot.reserved -= 1
+        if slot.actor is None and slot.is_at_rest:
+            del self._slots[actor_id]  # nobody lives there, perhaps nobody ever did
 
-    def tell(self, actor_id: ActorId, command: Any) -> "asyncio.Future[Any]":
+    def tell(self, actor_id: ActorId, command: Any, again: Again | None = None) -> "asyncio.Future[Any]":
         """Put a command into the mailbox; the future is its answer. Commands run one at a time, in this order."""
         slot = self._slots.setdefault(actor_id, _Slot())
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        slot.mailbox.append((command, done))
+        slot.mailbox.append(_Mail(command, done, again))
         self._count_waiting(+1)
         if not slot.draining:
             slot.draining = True
@@ -108,32 +124,54 @@ class Silo:
     async def _drain(self, actor_id: ActorId, slot: _Slot) -> None:
         try:
             while slot.mailbox:
-                command, done = slot.mailbox.popleft()
+                mail = slot.mailbox.popleft()
                 self._count_waiting(-1)
-                await self._run(actor_id, slot, command, done)
+                await self._deliver(actor_id, slot, mail)
         finally:
             slot.draining = False
             slot.last_used_ms = self._host.clock.monotonic_ms()
 
-    async def _run(self, actor_id: ActorId, slot: _Slot, command: Any, done: "asyncio.Future[Any]") -> None:
+    async def _deliver(self, actor_id: ActorId, slot: _Slot, mail: _Mail) -> None:
+        """Run the command until it is answered: with its result, or with an error nobody wants to try again."""
+        done = mail.done
+        try:
+            while (error := await self._attempt(actor_id, slot, mail)) is not None:
+                delay_ms = mail.again(error) if mail.again is not None else None
+                if delay_ms is None:
+                    break
+                await self._host.clock.sleep(delay_ms)
+        except asyncio.CancelledError:
+            done.cancel()
+            raise
+        if error is not None and not done.done():
+            done.set_exception(error)
+
+    async def _attempt(self, actor_id: ActorId, slot: _Slot, mail: _Mail) -> Exception | None:
+        """Answer the sender and return None, or return why that failed."""
+        failed: Exception
         try:
             if slot.actor is None:
                 await self._activate(actor_id, slot)
             assert slot.actor is not None
-            answer = await slot.actor.receive(command)
-        except asyncio.CancelledError:
-            done.cancel()
-            raise
+            answer = await slot.actor.receive(mail.command)
+            if not mail.done.done():
+                mail.done.set_result(answer)
+            return None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled this task: something the command awaited was cancelled under it. For the actor that is
+            # a fault like any other; taken for a stop of the process it would leave the mailbox undrained.
+            failed = InternalError(f"what {actor_id} waited for was cancelled")
+            failed.__cause__ = error
         except Exception as error:  # noqa: BLE001 - the actor boundary: the caller gets the error, the silo lives on
-            # A refusal leaves the state as it was. After anything else the state in memory may not be what is
-            # stored (a commit of unknown outcome, a fence): the next command loads it again.
-            if not isinstance(error, CallerError):
-                self._drop(actor_id, slot, "dropped")
-            if not done.done():
-                done.set_exception(error)
-        else:
-            if not done.done():
-                done.set_result(answer)
+            failed = error
+        # A refusal leaves the state as it was. After anything else the state in memory may not be what is stored (a
+        # commit of unknown outcome, a fence, a deletion): the next command loads it again.
+        if not isinstance(failed, CallerError) or isinstance(failed, NotFound):
+            self._drop(actor_id, slot, "dropped")
+        return failed
 
     async def _activate(self, actor_id: ActorId, slot: _Slot) -> None:
         factory, exists = self._kinds[actor_id.kind]
@@ -160,10 +198,7 @@ class Silo:
         idle = [
             (actor_id, slot)
             for actor_id, slot in self._slots.items()
-            if not slot.draining
-            and not slot.mailbox
-            and not slot.reserved
-            and now_ms - slot.last_used_ms >= self._idle_ms
+            if slot.is_at_rest and now_ms - slot.last_used_ms >= self._idle_ms
         ]
         for actor_id, slot in idle:
             self._drop(actor_id, slot, "deactivated")
@@ -195,5 +230,5 @@ class ActorRef:
     def release(self) -> None:
         self._silo.release(self.actor_id)
 
-    def tell(self, command: Any) -> "asyncio.Future[Any]":
-        return self._silo.tell(self.actor_id, command)
+    def tell(self, command: Any, again: Again | None = None) -> "asyncio.Future[Any]":
+        return self._silo.tell(self.actor_id, command, again)

@@ -2,6 +2,8 @@
 
 agent     the agent's row, its tags and tools
 create    a new agent with its blocks, tools and first message, in one commit
+modify    changes to an agent, its blocks and its tools; prompts: the system prompts of agents made without one
+profile   agents with all that belongs to them, in a few reads
 inbox     accept: the acknowledgement; and what sees every run to its end
 actor     the agent as an actor; history: its messages in memory
 turn      the loop: model call, tool calls, commit; scene: what a step starts from

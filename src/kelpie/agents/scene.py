@@ -5,14 +5,13 @@ An edit through the API takes effect at the next step, also of a turn that is un
 
 from dataclasses import dataclass
 
-from kelpie.models.registry import Models
-from kelpie.tools.catalog import Catalog
-
 from kelpie.agents.agent import SELECT_AGENT, Agent, agent_from_row
 from kelpie.errors import NotFound
 from kelpie.events import Events
 from kelpie.models.model import Model, ModelCard
+from kelpie.models.registry import Models
 from kelpie.tools import custom
+from kelpie.tools.catalog import Catalog
 from kelpie.tools.tool import Tool
 from umi import core
 from umi.dst import Host

@@ -86,7 +86,7 @@ def _masked(text: str, tables: Sequence[ResultTable], stated: Iterable[str]) -> 
                     words |= {row[place], cell_text(row[place], column)}
     for word in sorted(words, key=len, reverse=True):
         whole = rf"(?<![\w.,]){re.escape(word)}(?!\w)(?![.,]\d)"
-        text = re.sub(whole, lambda found: _FILLER * len(found.group()), text)
+        text = re.sub(whole, lambda found: _FILLER * len(found.group()), text, flags=re.IGNORECASE)
     return _IDS.sub(lambda found: _FILLER * len(found.group()), text)
 
 

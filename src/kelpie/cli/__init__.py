@@ -6,7 +6,6 @@ doctor   what this machine has and lacks
 """
 
 import sys
-from typing import Any
 
 
 def main() -> int:
@@ -20,11 +19,3 @@ def main() -> int:
         raise
     return run()
 
-
-def __getattr__(name: str) -> Any:
-    # Lazy: importing kelpie.cli must work without the extra, so that `main` can say what is missing.
-    if name == "app":
-        from kelpie.cli.app import app
-
-        return app
-    raise AttributeError(f"module 'kelpie.cli' has no attribute {name!r}")

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
-
-import httpx2
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from kelpie.errors import CallerError, EnvironmentFault
+
+if TYPE_CHECKING:
+    import httpx2
 
 DEFAULT_URL = "http://127.0.0.1:8283"
 ANSWER_TIMEOUT_S = 300.0
@@ -21,7 +23,11 @@ class Refused(CallerError):
 
 
 class Client:
+    """One connection pool to one server. Every call raises ServerUnreachable or Refused."""
+
     def __init__(self, url: str = DEFAULT_URL, key: str | None = None) -> None:
+        import httpx2  # 65 ms: only a command that talks to a server pays them
+
         self.url = url.rstrip("/")
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=ANSWER_TIMEOUT_S, trust_env=False)
@@ -30,57 +36,56 @@ class Client:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
-        return self._json("GET", path, params=query)
+        return self._send("GET", path, params=query).json()
 
     def get_bytes(self, path: str, **query: Any) -> bytes:
         return self._send("GET", path, params=query).content
 
     def post(self, path: str, body: Any) -> Any:
-        return self._json("POST", path, json=body)
-
-    def _json(self, method: str, path: str, **options: Any) -> Any:
-        return self._send(method, path, **options).json()
-
-    def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        try:
-            answer = self._http.request(method, path, **options)
-        except httpx2.ConnectError as error:
-            raise self._unreachable() from error
-        except httpx2.TransportError as error:
-            raise ServerUnreachable(f"the connection to {self.url} broke: {error}") from error
-        if answer.status_code >= 400:
-            raise Refused(error_text(answer.status_code, answer.text))
-        return answer
+        return self._send("POST", path, json=body).json()
 
     def stream(self, path: str, body: Any) -> Iterator[dict[str, Any]]:
         """The events of an SSE answer, as they come."""
-        try:
-            with self._http.stream("POST", path, json=body) as answer:
-                if answer.status_code >= 400:
-                    raise Refused(error_text(answer.status_code, answer.read().decode(errors="replace")))
-                for line in answer.iter_lines():
-                    if line.startswith("data:") and line != "data: [DONE]":
-                        yield json.loads(line[5:])
-        except httpx2.ConnectError as error:
-            raise self._unreachable() from error
-        except httpx2.TransportError as error:
-            raise ServerUnreachable(f"the connection to {self.url} broke; the run goes on there: {error}") from error
+        for line in self._lines("POST", path, json=body):
+            if line.startswith("data:") and line != "data: [DONE]":
+                yield json.loads(line[5:])
 
     def lines(self, path: str, **query: Any) -> Iterator[bytes]:
         """The lines of an answer that is too large to hold."""
-        try:
-            with self._http.stream("GET", path, params=query) as answer:
-                if answer.status_code >= 400:
-                    raise Refused(error_text(answer.status_code, answer.read().decode(errors="replace")))
-                for line in answer.iter_lines():
-                    yield line.encode() + b"\n"
-        except httpx2.ConnectError as error:
-            raise self._unreachable() from error
-        except httpx2.TransportError as error:
-            raise ServerUnreachable(f"{self.url} broke off in the middle of its answer: {error}") from error
+        for line in self._lines("GET", path, params=query):
+            yield line.encode() + b"\n"
 
-    def _unreachable(self) -> ServerUnreachable:
-        return ServerUnreachable(f"no server answers at {self.url}; start one with `kelpie serve`, or give --url")
+    def _send(self, method: str, path: str, **options: Any) -> "httpx2.Response":
+        with self._faults():
+            answer = self._http.request(method, path, **options)
+        _refuse(answer)
+        return answer
+
+    def _lines(self, method: str, path: str, **options: Any) -> Iterator[str]:
+        with self._faults(), self._http.stream(method, path, **options) as answer:
+            if answer.status_code >= 400:
+                answer.read()
+            _refuse(answer)
+            yield from answer.iter_lines()
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """The network's errors in our words."""
+        import httpx2
+
+        try:
+            yield
+        except httpx2.ConnectError as error:
+            text = f"no server answers at {self.url}; start one with `kelpie serve`, or give --url"
+            raise ServerUnreachable(text) from error
+        except httpx2.TransportError as error:
+            text = f"the connection to {self.url} broke ({error}); what was acknowledged goes on there"
+            raise ServerUnreachable(text) from error
+
+
+def _refuse(answer: "httpx2.Response") -> None:
+    if answer.status_code >= 400:
+        raise Refused(error_text(answer.status_code, answer.text))
 
 
 def error_text(status: int, body: str) -> str:

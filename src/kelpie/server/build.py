@@ -20,8 +20,10 @@ from kelpie.analyst.tools import analyst_tools
 from kelpie.api import House, Keys, create_app
 from kelpie.api.auth import DEFAULT_TENANT
 from kelpie.config import Config
+from kelpie.errors import MissingExtra, NotFound
 from kelpie.events import CommitGroupEnded, Events
 from kelpie.models import ModelCard, Models, ModelSettings, configured_providers
+from kelpie.models.local import LOCAL_CARD, LocalModel
 from kelpie.sandbox import LevelReport, ProcessSandbox
 from kelpie.server import logs
 from kelpie.server.metrics import Metrics
@@ -68,12 +70,22 @@ class Server:
         tools = (*MEMORY_TOOLS, *analyst_tools(self.analyst))
         self.catalog = Catalog({tool.name: tool for tool in tools}, self.sandbox)
         self.metrics = Metrics(self.catalog.builtins)
+        self._local = self._register_local()
         self.app = create_app(self.version, self._lifespan)
         self._level: LevelReport | None = None
         self._database: SqliteDatabase | None = None
         self._close_traces: Any = None
         self.events.subscribe(logs.on_event)
         self.events.subscribe(self.metrics.on_event)
+
+    def _register_local(self) -> LocalModel | None:
+        """The small model in this process, where its weights were fetched and the extra is installed."""
+        try:
+            local = LocalModel(self.host, os.path.join(self.config.data_folder, "models"))
+        except (MissingExtra, NotFound):
+            return None
+        self.models.register(LOCAL_CARD, local)
+        return local
 
     @property
     def is_started(self) -> bool:
@@ -135,6 +147,8 @@ class Server:
         database, self._database = self._database, None
         await self.host.close()
         await self.analyst.close()
+        if self._local is not None:
+            await self._local.close()
         await self._transport.aclose()
         await database.close()
         if self._close_traces is not None:

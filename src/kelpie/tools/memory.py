@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from kelpie.errors import ToolFailed
+from kelpie.errors import LimitExceeded, ToolFailed
 from kelpie.tools.tool import Outcome, Tool, ToolContext
+from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import messages
 from umi import archival, core, limits
 from umi.entity import Block, Fact
@@ -88,6 +89,10 @@ async def _core_memory_replace(context: ToolContext, arguments: dict[str, Any]) 
     old, new = text_argument(arguments, "old_content"), text_argument(arguments, "new_content")
     if not old or old not in block.value:
         raise ToolFailed(f"old_content {old[:200]!r} is not in block '{block.label}'; it must match exactly")
+    # Counted first: a long text in the place of every letter would fill the machine's memory before the bound is met.
+    size = len(block.value) + block.value.count(old) * (len(new) - len(old))
+    if size > block.limit_chars:
+        raise LimitExceeded(f"the value of block '{block.label}'", size, block.limit_chars, "characters")
     return _edited(context, block, block.value.replace(old, new))
 
 
@@ -157,7 +162,7 @@ async def _conversation_search(context: ToolContext, arguments: dict[str, Any]) 
         context.tenant,
         context.agent_id,
         text_argument(arguments, "query"),
-        limit=_whole_number(arguments, "limit", 10, 100),
+        limit=_whole_number(arguments, "limit", 10, trajectory_limits.MESSAGE_SEARCH_RESULTS_MAX),
         roles=roles,
         since_ms=since_ms,
         until_ms=until_ms,

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kelpie.errors import InvalidInput, NotFound
+from kelpie.errors import InvalidInput, LimitExceeded, NotFound
 from kelpie.trajectories import limits
 from kelpie.trajectories.records import StoredMessage
+from umi.entity import check_text
 from umi.index import match_query, scope_token
 from umi.storage import Changes, Page, Row, View, paged
 from umi.wire.types import Message
@@ -106,7 +107,11 @@ async def search(
     """The agent's messages that share words with `query`, best first, whatever their age.
 
     since_ms, until_ms  bounds on when the message was stored, both included
+    Raises InvalidInput, LimitExceeded.
     """
+    check_text("the query", query)
+    if (size := len(query.encode())) > limits.MESSAGE_SEARCH_QUERY_BYTES_MAX:
+        raise LimitExceeded("the query", size, limits.MESSAGE_SEARCH_QUERY_BYTES_MAX, "bytes")
     if not 1 <= limit <= limits.MESSAGE_SEARCH_RESULTS_MAX:
         raise InvalidInput(f"limit must be between 1 and {limits.MESSAGE_SEARCH_RESULTS_MAX}, not {limit}")
     match = match_query(query, scope_token(tenant, agent_id))

@@ -18,6 +18,7 @@ from umi.errors import (
     CommitUnknown,
     Conflict,
     GuardFailed,
+    InvalidInput,
     StoreCorrupt,
     StoreError,
     StoreFull,
@@ -241,6 +242,12 @@ class Engine:
             _fail(commits, unknown)
 
     def _as_store_error(self, error: Exception) -> Exception:
+        if isinstance(error, UnicodeEncodeError):
+            refused = InvalidInput(f"a text holds {error.object[error.start]!a}, which is no character; leave it out")
+            refused.__cause__ = error
+            return refused
+        if isinstance(error, OverflowError):
+            return InvalidInput("a number does not fit into 64 bits; nothing was written")
         return _translate(error, self.path) if isinstance(error, apsw.Error) else error
 
 

@@ -96,7 +96,7 @@ def fault_of_status(
 def fault_of_error(origin: str, error: Any, raw: bytes, *, key: str) -> ModelError:
     """For an error object inside an answer that began as a success."""
     codes = _codes_in(error)
-    numbers = [int(code) if code.isdecimal() else _STATUS_OF_CODE.get(code, 0) for code in codes]
+    numbers = [int(code) if code.isdecimal() and len(code) == 3 else _STATUS_OF_CODE.get(code, 0) for code in codes]
     status = next((number for number in numbers if 400 <= number <= 599), None)
     message = _message_in(error)
     text = _without(key, message)[: limits.WIRE_ERROR_MESSAGE_CHARS_MAX] or "no reason given"

@@ -23,6 +23,11 @@ class _Piece(msgspec.Struct):
     tool_calls: list[dict[str, Any]] | None = None
 
 
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
 class _TokenLogprob(msgspec.Struct):
     logprob: float
     id: int | None = None  # llama.cpp names the token here
@@ -214,13 +219,15 @@ class OpenAIReader:
     def _call(self, piece: dict[str, Any], place: int | None, data: bytes) -> None:
         """A whole call, or a piece of one. Servers tell calls apart by index, by id, or by both; some give every call
         index 0, some repeat the id in each piece, some send a new id with each piece but the name only once."""
-        function = piece.get("function") or {}
-        name, arguments = function.get("name") or "", function.get("arguments") or ""
+        try:
+            function = msgspec.convert(piece.get("function") or {}, _Function)
+            call_id = msgspec.convert(piece.get("id") or "", str)
+        except msgspec.ValidationError as error:
+            raise self._odd(f"a malformed tool call ({error})", data) from None
+        name, index = function.name or "", piece.get("index")
+        arguments = function.arguments or ""
         if isinstance(arguments, dict):  # Ollama's own shape, and a few proxies'
             arguments = msgspec.json.encode(arguments).decode()
-        call_id, index = piece.get("id") or "", piece.get("index")
-        if not (isinstance(name, str) and isinstance(arguments, str) and isinstance(call_id, str)):
-            raise self._odd("a malformed tool call", data)
         if place is not None:
             index = place
         elif not isinstance(index, int):

@@ -56,11 +56,8 @@ def test_configured_secrets_are_hidden_wherever_they_stand():
 
 
 @given(st.text(), st.text())
-def test_no_text_around_a_secret_brings_it_back(before, after):
-    redact = Redactor([SECRET])
-    shown = redact(f"{before}{SECRET}{after}")
-    assert SECRET not in shown.replace(before, "", 1) or SECRET in before + after
-    assert redact(redact(shown)) == redact(shown)
+def test_a_secret_is_hidden_in_any_text(before, after):
+    assert SECRET not in Redactor([SECRET])(f"{before}{SECRET}{after}")
 
 
 @pytest.fixture
@@ -85,12 +82,12 @@ def test_a_secret_in_a_message_its_arguments_or_a_traceback_is_hidden(logged, lo
     log = logging.getLogger("kelpie.test")
     log.warning("failed with %s", SECRET)
     try:
-        raise ValueError(f"the provider said {SECRET} and sk-abcdefgh12345678")
+        int(f"the provider said {SECRET} and sk-abcdefgh12345678")
     except ValueError:
         log.exception("it broke")
     text = stream.getvalue()
     assert "it broke" in text
-    assert "ValueError: the provider said" in text
+    assert "the provider said" in text
     assert SECRET not in text
     assert "abcdefgh12345678" not in text
     assert text.count(HIDDEN) >= 3

@@ -1,5 +1,7 @@
 """What a question names: metrics, values to filter by, dimensions to group by, topics the data can't answer."""
 
+import msgspec
+
 from kelpie.analyst.metric_query import Filter, Value
 from kelpie.analyst.planner import english
 from kelpie.analyst.planner.asked import Refused
@@ -43,18 +45,35 @@ def read_metrics(reading: Reading) -> list[Term]:
     return chosen
 
 
-def read_filters(reading: Reading) -> list[Filter]:
-    filters: dict[tuple[str, bool], list[Value]] = {}
+class NamedValue(msgspec.Struct, frozen=True):
+    """A value in the question, with only the meanings its cue allows, and whether it is to be left out."""
+
+    mention: Mention
+    excluded: bool
+
+
+def find_values(reading: Reading) -> list[NamedValue]:
+    """The values in the question. Nothing is settled yet: words like "from" and "except" get their meaning here."""
+    found: list[NamedValue] = []
     left_out: set[int] = set()
     for mention in reading.of_kind("value"):
-        term = reading.settle(_by_cue(reading, mention), "Which one do you mean by")
-        reading.use(mention)
+        cued = _by_cue(reading, mention)
         excluded = _is_excluded(reading, mention.start, left_out)
         if excluded:
             left_out.update(range(mention.start, mention.end))
-        values = filters.setdefault((term.name, excluded), [])
-        if term.value not in values:
-            values.append(term.value)
+        found.append(NamedValue(cued, excluded))
+    return found
+
+
+def read_filters(reading: Reading, values: list[NamedValue]) -> list[Filter]:
+    """Filters from values, each settled to one meaning."""
+    filters: dict[tuple[str, bool], list[Value]] = {}
+    for named in values:
+        term = reading.settle(named.mention, "Which one do you mean by")
+        reading.use(named.mention)
+        wanted = filters.setdefault((term.name, named.excluded), [])
+        if term.value not in wanted:
+            wanted.append(term.value)
     return [
         Filter(dimension=name, values=values, op="not_in" if excluded else "in")
         for (name, excluded), values in filters.items()

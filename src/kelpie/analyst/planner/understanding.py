@@ -21,7 +21,7 @@ from kelpie.analyst.planner.grammar import (
     unknown_words,
 )
 from kelpie.analyst.planner.lexicon import Term
-from kelpie.analyst.planner.naming import read_dimensions, read_filters, read_metrics, refuse_topics
+from kelpie.analyst.planner.naming import find_values, read_dimensions, read_filters, read_metrics, refuse_topics
 from kelpie.analyst.planner.periods import PeriodReader, TimeMention
 from kelpie.analyst.planner.reading import Reading, Stop
 from kelpie.analyst.semantic.model import Grain
@@ -55,15 +55,17 @@ def _asked(reading: Reading) -> Asked:
     times = _times(reading)
     refuse_topics(reading)
     show = read_show(reading)
-    metrics = read_metrics(reading)
-    filters = read_filters(reading)
-    dimensions = read_dimensions(reading, filters)
     superlative, limit = read_ranking(reading)
     grain = read_grain(reading)
-    period = _period(reading, times)
+    values = find_values(reading)
+    # Before anything is asked back: there is no use in settling words of a question that has others nobody knows.
     unknown = unknown_words(reading)
     if unknown:
         return _not_known(unknown)
+    metrics = read_metrics(reading)
+    filters = read_filters(reading, values)
+    dimensions = read_dimensions(reading, filters)
+    period = _period(reading, times)
     says_something = metrics or dimensions or filters or period or grain or superlative
     if show is not None and reading.previous is not None and not says_something:
         return ShowAgain(show)

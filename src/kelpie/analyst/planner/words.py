@@ -13,17 +13,16 @@ _DOUBLED = re.compile(r"([bdglmnprt])\1$")
 
 
 class Token(msgspec.Struct, frozen=True):
-    text: str
-    lower: str  # without a possessive 's
+    text: str  # without a possessive 's
+    lower: str
     stem: str
 
 
 def tokenize(text: str) -> list[Token]:
     tokens = []
     for found in _TOKEN.finditer(text):
-        lower = found.group().lower().replace("’", "'")
-        bare = lower.removesuffix("'s")
-        tokens.append(Token(found.group(), bare, stem(bare)))
+        text = found.group().replace("’", "'").removesuffix("'s")
+        tokens.append(Token(text, text.lower(), stem(text.lower())))
     return tokens
 
 

@@ -272,14 +272,15 @@ def _card(handle: str, card_of: Callable[[str], ModelCard]) -> ModelCard:
 
 
 def _model_settings(agent: Agent, card: ModelCard) -> dict[str, Any]:
-    shown = {
+    shown: dict[str, Any] = {
         "provider_type": models.settings_type(card),
         "max_output_tokens": agent.output_tokens_max or card.output_tokens_max,
         "parallel_tool_calls": agent.parallel_tool_calls,
     }
     if agent.temperature is not None:
         shown["temperature"] = agent.temperature
-    return shown | agent.extras.get("model_settings", {})
+    shown.update(agent.extras.get("model_settings", {}))
+    return shown
 
 
 def _state(

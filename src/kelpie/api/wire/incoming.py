@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from kelpie.agents import limits as agent_limits
+from kelpie.agents import limits as agent_limits
 from kelpie.api import limits
 from kelpie.api.wire.messages import Fashion
 from kelpie.errors import InvalidInput, NotServed
@@ -62,7 +64,7 @@ class SendMessages(BaseModel):
 
     messages: list[Incoming] | None = Field(default=None, max_length=trajectory_limits.RUN_INPUT_MESSAGES_MAX)
     input: Content | None = None
-    max_steps: int = 50
+    max_steps: int = agent_limits.TURN_STEPS_DEFAULT
     use_assistant_message: bool = True
     include_return_message_types: list[MessageType] | None = None
     override_model: str | None = None

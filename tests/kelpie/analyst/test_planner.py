@@ -1,0 +1,449 @@
+"""The planner with its tools on a small warehouse: whole conversations, and their numbers against hand-written SQL."""
+
+import json
+import re
+
+import msgspec
+import pytest
+
+from kelpie.analyst import results
+from kelpie.analyst.planner.model import PlannerModel
+from kelpie.demo.warehouse import semantic_model_yaml
+from kelpie.errors import NumberWithoutSource
+from tests.kelpie.analyst.conftest import TENANT
+from tests.kelpie.analyst.warehouses import ask
+from umi.wire.types import Message, Request, ToolCall
+
+WORST = "Which carriers had the worst average arrival delay in summer 2013?"
+WORST_SQL = """SELECT a.name, avg(f.arr_delay), count(f.arr_delay) FROM flights f JOIN airlines a USING (carrier)
+WHERE month(flight_date) IN (6, 7, 8) GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 LIMIT 5"""
+
+
+def numbers_in(text):
+    return re.findall(r"-?\d[\d,]*\.\d", text)
+
+
+async def test_the_ranking_of_the_demo_is_answered_with_a_chart_a_table_and_its_source(flights, flights_path):
+    answer = await flights.ask(WORST)
+    assert [name for name, _ in flights.calls] == ["list_metrics", "query_metric", "chart"]
+    by_hand = ask(flights_path, WORST_SQL)
+    for name, delay, count in by_hand:
+        assert f"| {name} | {delay:,.1f} | {count:,} |" in answer
+    assert f"**{by_hand[0][0]}** had the worst average arrival delay in summer 2013 (June–August 2013)" in answer
+    assert f"**{by_hand[0][1]:,.1f} minutes**" in answer
+    (query,) = await results.queries_of_run(flights.view, TENANT, "run-1")
+    (chart,) = await results.charts_of_query(flights.view, TENANT, query.id)
+    assert f"Source: {query.id}" in answer
+    assert f"Chart: {chart.id}" in answer
+    assert [value["carrier"] for value in chart.spec["data"]["values"]] == [row[0] for row in by_hand]
+
+
+async def test_the_follow_up_is_about_the_ranked_carriers_month_by_month(flights, flights_path):
+    await flights.ask(WORST)
+    ranked = [row[0] for row in ask(flights_path, WORST_SQL)]
+    answer = await flights.ask("How did it develop month by month?")
+    assert [name for name, _ in flights.calls] == ["query_metric", "chart"]
+    by_hand = ask(
+        flights_path,
+        f"""SELECT a.name, monthname(flight_date), avg(f.arr_delay) FROM flights f JOIN airlines a USING (carrier)
+        WHERE month(flight_date) IN (6, 7, 8) AND a.name IN ({", ".join(f"'{name}'" for name in ranked)}) GROUP BY ALL""",
+    )
+    delays = {(name, month): delay for name, month, delay in by_hand}
+    assert answer.split("\n| ")[1].startswith(f"Month | {' | '.join(ranked)} |")
+    for month in ("June", "July", "August"):
+        cells = " | ".join("–" if (d := delays.get((name, month))) is None else f"{d:,.1f}" for name in ranked)
+        assert f"| {month} 2013 | {cells} |" in answer
+    assert flights.called("query_metric")[0]["grain"] == "month"
+    assert flights.called("chart")[0]["kind"] == "line"
+
+
+async def test_what_the_data_do_not_hold_is_refused_with_what_they_hold(flights):
+    answer = await flights.ask("What did passengers pay for their tickets?")
+    assert [name for name, _ in flights.calls] == ["list_metrics"]
+    assert "no money" in answer
+    assert "average arrival delay" in answer
+    assert "from 2013-01-01 to 2013-12-31" in answer
+
+
+# A question, and what in the answer shows why it can't be answered.
+UNANSWERABLE = {
+    "What was our revenue from snacks?": "no money",
+    "How many passengers with pets flew to Miami?": "the people on board|“pets”",
+    "What was the average delay of zeppelins?": "“zeppelins”",
+    "Which carriers had the worst arrival delay in 2019?": "2013-01-01 to 2013-12-31",
+    "Why was United late in July?": "not why",
+    "Forecast the arrival delay": "no forecasts",
+    "What is the arrival delay today?": "today",
+    "What was the median arrival delay?": "“median”",
+    "What was the maximum arrival delay?": "extremes of single cases",
+    "How many flights to JFK?": "no destination airport “JFK”",
+    "asdf qwerty": "“asdf” and “qwerty”",
+    "Delete all flights": "“Delete”",
+}
+
+
+@pytest.mark.parametrize(("question", "says"), UNANSWERABLE.items(), ids=UNANSWERABLE)
+async def test_a_question_it_can_t_answer_is_refused_without_a_query(flights, question, says):
+    answer = await flights.ask(question)
+    assert re.search(says, answer), answer
+    assert flights.called("query_metric") == []
+
+
+# A question, and the SQL whose only number the answer must hold, written as given.
+SCALARS = {
+    "How many flights were there?": ("SELECT count(*) FROM flights", "{:,}"),
+    "How many flights went to Los Angeles in July?": ("SELECT count(*) FROM flights WHERE dest = 'LAX' AND month(flight_date) = 7", "{:,}"),
+    "What share of flights was cancelled?": ("SELECT avg(cancelled::INT) FROM flights", "{:.1%}"),
+    "cancellation rate of JetBlue in the last quarter": ("SELECT avg(cancelled::INT) FROM flights WHERE carrier = 'B6' AND month(flight_date) > 9", "{:.1%}"),
+    "How many flights from JFK to Miami on July 4?": ("SELECT count(*) FROM flights WHERE origin = 'JFK' AND dest = 'MIA' AND flight_date = '2013-07-04'", "{:,}"),
+    "What was UA's average departure delay in the first half of 2013?": ("SELECT avg(dep_delay) FROM flights WHERE carrier = 'UA' AND month(flight_date) <= 6", "{:,.1f} minutes"),
+    "total distance flown between March and May": ("SELECT sum(distance) FROM flights WHERE NOT cancelled AND month(flight_date) IN (3, 4, 5)", "{:,} miles"),
+    "percentage of late flights excluding United and Delta": ("SELECT avg((arr_delay > 15)::INT) FROM flights WHERE carrier NOT IN ('UA', 'DL')", "{:.1%}"),
+    "average air time of Boeing planes since October": ("SELECT avg(air_time) FROM flights JOIN planes USING (tailnum) WHERE manufacturer = 'BOEING' AND month(flight_date) >= 10", "{:,.0f} minutes"),
+    "how many flights were cancelled on Mondays": ("SELECT count(*) FROM flights WHERE cancelled AND dayname(flight_date) = 'Monday'", "{:,}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "by_hand"), SCALARS.items(), ids=SCALARS)
+async def test_one_number_is_that_of_hand_written_sql(flights, flights_path, question, by_hand):
+    sql, written = by_hand
+    ((expected,),) = ask(flights_path, sql)
+    answer = await flights.ask(question)
+    assert f"**{written.format(expected)}**" in answer
+
+
+# A question, and the SQL that gives the first column of the answer's table, in its order.
+LISTS = {
+    "Top 3 destinations by number of flights": "SELECT coalesce(name, dest) FROM flights LEFT JOIN airports ON dest = faa GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 3",
+    "Which three carriers had the fewest flights?": "SELECT name FROM flights JOIN airlines USING (carrier) GROUP BY 1 ORDER BY count(*), 1 LIMIT 3",
+    "Which airlines were the most punctual?": "SELECT name FROM flights JOIN airlines USING (carrier) GROUP BY 1 ORDER BY avg(arr_delay), 1 LIMIT 5",
+    "best carriers by arrival delay in May": "SELECT name FROM flights JOIN airlines USING (carrier) WHERE month(flight_date) = 5 GROUP BY 1 ORDER BY avg(arr_delay), 1 LIMIT 5",
+    "Compare United, Delta and JetBlue by share of late flights": "SELECT name FROM flights JOIN airlines USING (carrier) WHERE carrier IN ('UA', 'DL', 'B6') GROUP BY 1 ORDER BY avg((arr_delay > 15)::INT) DESC, 1",
+    "flights per weekday": "SELECT dayname(flight_date) FROM flights GROUP BY 1 ORDER BY count(*) DESC, 1",
+    "number of flights by hour": "SELECT hour FROM flights GROUP BY 1 ORDER BY 1",
+    "Which month had the most cancellations?": "SELECT strftime(date_trunc('month', flight_date), '%B %Y') FROM flights GROUP BY date_trunc('month', flight_date) ORDER BY count(*) FILTER (WHERE cancelled) DESC, date_trunc('month', flight_date)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "sql"), LISTS.items(), ids=LISTS)
+async def test_a_list_is_that_of_hand_written_sql_in_its_order(flights, flights_path, question, sql):
+    answer = await flights.ask(question)
+    table = [line.split(" | ")[0].removeprefix("| ") for line in answer.split("\n") if line.startswith("| ")]
+    assert table[1:] == [str(row[0]) for row in ask(flights_path, sql)]
+
+
+async def test_every_example_of_the_model_is_answered(flights):
+    import yaml
+
+    examples = yaml.safe_load(semantic_model_yaml())["examples"]
+    assert len(examples) > 3
+    for example in examples:
+        answer = await flights.ask(example)
+        assert "Source: query-" in answer, example
+
+
+# --- preferences ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wish",
+    ["Please show me tables, not charts.", "From now on I want tables instead of charts.", "I prefer tables.",
+     "No charts please, only tables.", "Never show me charts!"],
+)  # fmt: skip
+async def test_a_stated_preference_is_kept_and_followed_and_said(flights, wish):
+    confirmed = await flights.ask(wish)
+    assert flights.calls == [("core_memory_append", {"label": "preferences", "content": wish})]
+    assert f"“{wish}”" in confirmed
+    answer = await flights.ask(WORST)
+    assert flights.called("chart") == []
+    assert f"Shown as a table because your preferences say: “{wish}”" in answer
+
+
+async def test_a_preference_outlives_the_conversation_because_it_is_read_from_memory(flights):
+    await flights.ask("Please show me tables, not charts.")
+    flights.history.clear()
+    answer = await flights.ask(WORST)
+    assert [name for name, _ in flights.calls] == ["list_metrics", "query_metric"]
+    assert "because your preferences say" in answer
+
+
+async def test_the_last_preference_counts_and_words_about_tables_elsewhere_do_not(flights):
+    assert "Tables and charts are my life" in flights.system()
+    flights.preferences = "I prefer tables.\nI prefer charts, no tables."
+    answer = await flights.ask(WORST)
+    assert len(flights.called("chart")) == 1
+    assert "Shown as a chart because your preferences say: “I prefer charts, no tables.”" in answer
+    flights.preferences = ""
+    answer = await flights.ask(WORST)
+    assert "preferences" not in answer
+
+
+async def test_a_preference_and_a_question_in_one_message_are_both_heeded(flights):
+    answer = await flights.ask(f"From now on always show tables. {WORST}")
+    assert [name for name, _ in flights.calls] == ["core_memory_append", "list_metrics", "query_metric"]
+    assert "because your preferences say: “From now on always show tables.”" in answer
+
+
+async def test_this_once_overrides_the_preference(flights):
+    flights.preferences = "I prefer tables."
+    answer = await flights.ask(f"{WORST[:-1]} as a chart?")
+    assert len(flights.called("chart")) == 1
+    assert "preferences" not in answer
+
+
+async def test_the_last_answer_is_shown_again_in_another_form(flights):
+    flights.preferences = "I prefer tables."
+    await flights.ask(WORST)
+    answer = await flights.ask("Show it as a chart")
+    assert [name for name, _ in flights.calls] == ["chart"]
+    assert "Chart: chart-" in answer
+
+
+async def test_without_a_memory_tool_a_wish_is_not_claimed_to_be_kept(flights):
+    flights.without = {"core_memory_append"}
+    answer = await flights.ask("Please show me tables, not charts.")
+    assert flights.calls == []
+    assert "can't keep preferences" in answer
+
+
+# --- asking back ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_word_with_two_meanings_is_asked_about_once_and_the_answer_settles_it(flights, flights_path):
+    asked = await flights.ask("Average delay by carrier in July")
+    assert flights.called("ask_user") == [
+        {"question": "What do you mean by “delay”?", "options": ["average arrival delay", "average departure delay"]}
+    ]
+    assert "- average departure delay" in asked
+    await flights.ask("the departure one please")
+    (query,) = flights.called("query_metric")
+    assert query["metrics"][0] == "average_departure_delay"
+    assert (query["time_from"], query["dimensions"]) == ("2013-07-01", ["carrier"])
+
+
+async def test_two_open_questions_are_asked_one_after_the_other(flights):
+    await flights.ask("delays to Chicago in July")
+    assert "Chicago" in flights.called("ask_user")[0]["question"] or "delay" in flights.called("ask_user")[0]["question"]
+    await flights.ask("arrival delay")
+    await flights.ask("Ohare")
+    (query,) = flights.called("query_metric")
+    assert query["metrics"][0] == "average_arrival_delay"
+    assert query["filters"] == [{"dimension": "destination", "values": ["Chicago Ohare Intl"], "op": "in"}]
+
+
+async def test_an_option_can_be_chosen_by_its_place(flights):
+    await flights.ask("Which airport had the worst departure delay?")
+    await flights.ask("2")
+    assert flights.called("query_metric")[0]["dimensions"] == ["destination"]
+
+
+async def test_another_question_instead_of_an_answer_is_taken_as_one(flights):
+    await flights.ask("Average delay by carrier")
+    answer = await flights.ask("How many flights were there?")
+    assert flights.called("query_metric") == [{"metrics": ["flights"]}]
+    assert "4,000" in answer
+    await flights.ask("Average delay by carrier")
+    answer = await flights.ask("median arrival delay")
+    assert "“median”" in answer
+
+
+async def test_without_a_tool_to_ask_the_question_is_said(flights):
+    flights.without = {"ask_user"}
+    answer = await flights.ask("Average delay by carrier")
+    assert answer.startswith("What do you mean by “delay”?")
+
+
+# --- follow-ups -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_follow_up_keeps_what_it_does_not_say(flights):
+    await flights.ask(WORST)
+
+    async def follow(question):
+        await flights.ask(question)
+        (query,) = flights.called("query_metric")
+        return query
+
+    winter = await follow("And in autumn?")
+    assert (winter["time_from"], winter["limit"], winter["dimensions"]) == ("2013-09-01", 5, ["carrier"])
+    best = await follow("And the best?")
+    assert best["order"] == [{"by": "average_arrival_delay", "direction": "asc"}]
+    assert best["time_from"] == "2013-09-01"
+    one = await follow("What about JetBlue?")
+    assert one["filters"] == [{"dimension": "carrier", "values": ["JetBlue Airways"], "op": "in"}]
+    assert "dimensions" not in one
+    by = await follow("by origin airport")
+    assert by["dimensions"] == ["origin"]
+    assert by["filters"] == one["filters"]
+    fresh = await follow("How many flights were there in May?")
+    assert fresh == {"metrics": ["flights"], "time_from": "2013-05-01", "time_to": "2013-05-31"}
+
+
+async def test_a_follow_up_of_nothing_is_not_guessed(flights):
+    answer = await flights.ask("How did it develop month by month?")
+    assert flights.called("query_metric") == []
+    assert "Which figure" in answer or "understand" in answer
+
+
+# --- being a model ----------------------------------------------------------------------------------------------------
+
+
+async def test_replies_look_like_those_of_any_model(flights):
+    answer = await flights.ask(WORST)
+    for reply in flights.replies:
+        assert reply.finish == ("tool_calls" if reply.tool_calls else "stop")
+        assert reply.usage.prompt_tokens > 100
+        assert reply.usage.completion_tokens > 0
+        assert msgspec.json.decode(reply.raw_response)["text"] == reply.text
+    sent = [json.loads(b"".join(reply.raw_request)) for reply in flights.replies]
+    assert [len(body["messages"]) for body in sent] == [2, 4, 6, 8]
+    assert sent[-1]["messages"][:2] == sent[0]["messages"]
+    assert sent[0]["tools"]
+    assert "".join(delta.text for delta in flights.deltas if delta.kind == "text") == answer
+    assert len([delta for delta in flights.deltas if delta.kind == "text"]) > 3
+    calls = [delta.tool_name for delta in flights.deltas if delta.kind == "tool_call"]
+    assert calls == ["list_metrics", "query_metric", "chart"]
+
+
+async def test_the_same_request_gets_the_same_reply(flights, host):
+    await flights.ask(WORST)
+    flights.history.append(Message(role="user", content="How did it develop month by month?"))
+    replies = [await PlannerModel(host).reply(flights.request()) for _ in range(3)]
+    said = [(reply.text, [(call.name, call.arguments) for call in reply.tool_calls]) for reply in replies]
+    assert said[0] == said[1] == said[2]
+    assert len({reply.tool_calls[0].id for reply in replies}) == 3
+
+
+async def test_it_sees_a_result_that_a_runtime_wrapped(flights):
+    await flights.ask(WORST)
+    plain = flights.history[-1].content
+    flights.history = [
+        msgspec.structs.replace(m, content=json.dumps({"status": "OK", "message": m.content, "time": "now"})) if m.role == "tool" else m
+        for m in flights.history[:-1]
+    ]  # fmt: skip
+    reply = await flights.model.reply(flights.request())
+    assert reply.text == plain
+
+
+@pytest.mark.parametrize("broken", ["list_metrics", "query_metric", "chart", "run_sql"])
+async def test_a_tool_that_fails_is_explained_and_the_turn_ends(flights, broken):
+    async def fails(context, arguments):
+        raise NumberWithoutSourceNot("the disk is on fire")
+
+    class NumberWithoutSourceNot(Exception):
+        pass
+
+    async def call(name, **arguments):
+        from kelpie.tools.tool import Outcome
+
+        return Outcome("the disk is on fire", is_error=True) if name == broken else await working(name, **arguments)
+
+    working, flights.call = flights.call, call
+    answer = await flights.ask("run sql: SELECT 1" if broken == "run_sql" else WORST)
+    assert "the disk is on fire" in answer
+    assert len(flights.called(broken)) == 1
+
+
+async def test_an_interrupted_query_is_asked_once_more_and_no_more(flights):
+    from kelpie.tools.tool import Outcome
+
+    working, times = flights.call, []
+
+    async def call(name, **arguments):
+        if name == "query_metric":
+            times.append(name)
+            if len(times) <= interruptions:
+                return Outcome("interrupted: the server stopped while this call was running.", is_error=True)
+        return await working(name, **arguments)
+
+    flights.call = call
+    interruptions = 1
+    assert "Source: query-" in await flights.ask(WORST)
+    assert len(times) == 2
+    times.clear()
+    interruptions = 9
+    assert "interrupted" in await flights.ask(WORST)
+    assert len(times) == 2
+
+
+async def test_a_result_cut_in_the_middle_is_no_result(flights):
+    await flights.ask(WORST)
+    flights.history = [
+        msgspec.structs.replace(m, content=m.content[:80]) if m.name == "query_metric" else m for m in flights.history[:-1]
+    ]
+    reply = await flights.model.reply(flights.request())
+    assert reply.tool_calls == []
+    assert "could not be answered" in reply.text
+
+
+@pytest.mark.parametrize("question", ["", "   ", "???", "🙂", "hello", "Thanks!", "help", "what can you do?"])
+async def test_small_talk_ends_the_turn_without_a_query(flights, question):
+    answer = await flights.ask(question)
+    assert answer
+    assert flights.called("query_metric") == []
+
+
+async def test_without_tools_it_says_so(flights):
+    for missing in ({"list_metrics"}, {"list_metrics", "query_metric", "run_sql", "chart", "ask_user"}):
+        flights.without, flights.history = missing, []
+        assert "no tool" in await flights.ask(WORST)
+        assert flights.calls == []
+
+
+async def test_a_request_without_a_user_message_is_answered(flights, host):
+    reply = await PlannerModel(host).reply(Request(model="planner", messages=[Message(role="system", content="x")]))
+    assert reply.text
+
+
+async def test_a_call_without_its_result_is_passed_over(flights):
+    orphan = Message(role="assistant", tool_calls=[ToolCall(id="x", name="query_metric", arguments="{}")])
+    flights.history = [Message(role="user", content="a"), orphan]
+    assert "Source: query-" in await flights.ask(WORST)
+
+
+# --- SQL that people write --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrap", ["run sql: {}", "```sql\n{}\n```", "{}", "Please run this SQL: {}"])
+async def test_sql_is_run_as_it_was_written(flights, wrap):
+    sql = "SELECT carrier, count(*) AS n FROM flights GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 2"
+    answer = await flights.ask(wrap.format(sql))
+    assert flights.calls == [("run_sql", {"sql": sql})]
+    assert "| carrier | n |" in answer
+
+
+async def test_sql_that_is_refused_is_explained(flights):
+    answer = await flights.ask("run sql: DROP TABLE flights")
+    assert "rule: query_only" in answer
+
+
+async def test_a_question_that_begins_like_sql_is_a_question(flights):
+    await flights.ask("From June to July, how many flights were cancelled?")
+    assert flights.called("run_sql") == []
+    assert len(flights.called("query_metric")) == 1
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_number_that_is_in_no_cell_is_never_shown(flights, monkeypatch):
+    """The planner's own sentence is sabotaged: it adds one. Nothing is said."""
+    monkeypatch.setattr(
+        "kelpie.analyst.planner.answers.with_unit", lambda cell, column: f"{cell + 1:,.1f} {column.unit}"
+    )
+    with pytest.raises(NumberWithoutSource):
+        await flights.ask(WORST)
+
+
+async def test_few_cases_behind_a_number_are_said(flights):
+    answer = await flights.ask("average arrival delay by carrier")
+    assert "Some of this stands on few cases (number of arrived flights): SkyWest Airlines Inc. (" in answer
+    answer = await flights.ask("average arrival delay of JetBlue and United")
+    assert "few cases" not in answer
+
+
+async def test_a_period_the_data_cover_only_in_part_is_said(flights):
+    answer = await flights.ask("How many flights in winter 2013?")
+    assert "The data end on 2013-12-31." in answer
+    answer = await flights.ask("number of flights by week in May")
+    assert "The weeks at the edges of the period are not whole." in answer
