@@ -28,6 +28,7 @@ from umi.errors import (
     LimitExceeded,
     ModelError,
     NotFound,
+    StoreClosed,
     StoreError,
     UmiError,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "QueryFailed",
     "QueryRefused",
     "QueueFull",
+    "StoreClosed",
     "StoreError",
     "ToolFailed",
     "ToolUnavailable",

@@ -193,7 +193,18 @@ async def test_a_time_no_store_can_hold_is_refused(memory):
 
 @pytest.mark.parametrize(
     "query",
-    ['"', '" OR own:"cat', "cat* NEAR(dog)", "own:cat scope:x", "-cat", "{own scope}: cat", "^cat", "___", "cat\\", "'"],
+    [
+        '"',
+        '" OR own:"cat',
+        "cat* NEAR(dog)",
+        "own:cat scope:x",
+        "-cat",
+        "{own scope}: cat",
+        "^cat",
+        "___",
+        "cat\\",
+        "'",
+    ],
 )
 async def test_no_query_is_an_operator_or_reaches_another_scope(memory, query):
     await memory.remember("cat")

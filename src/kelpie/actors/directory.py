@@ -66,7 +66,7 @@ class Placement:
 
     @property
     def held(self) -> tuple[str, tuple[str, str, str]]:
-        """A query that `demand` judges: read beside the state, it tells whether that state is still this one's to use."""
+        """A query for `demand`: read beside the state, it tells whether that state is still this one's to use."""
         return _HELD, (self.actor_id.tenant, self.actor_id.kind, self.actor_id.key)
 
     def demand(self, rows: Sequence[Row]) -> None:

@@ -154,9 +154,6 @@ class Silo:
                 await self._activate(actor_id, slot)
             assert slot.actor is not None
             answer = await slot.actor.receive(mail.command)
-            if not mail.done.done():
-                mail.done.set_result(answer)
-            return None
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -167,6 +164,10 @@ class Silo:
             failed.__cause__ = error
         except Exception as error:  # noqa: BLE001 - the actor boundary: the caller gets the error, the silo lives on
             failed = error
+        else:
+            if not mail.done.done():
+                mail.done.set_result(answer)
+            return None
         # A refusal leaves the state as it was. After anything else the state in memory may not be what is stored (a
         # commit of unknown outcome, a fence, a deletion): the next command loads it again.
         if not isinstance(failed, CallerError) or isinstance(failed, NotFound):

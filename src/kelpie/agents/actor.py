@@ -1,5 +1,7 @@
 """The agent as an actor: its history in memory while it lives, one turn at a time."""
 
+from typing import Any
+
 import msgspec
 
 from kelpie.actors import Placement
@@ -7,15 +9,18 @@ from kelpie.agents.history import History
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.agents.turn import Turn
-from kelpie.trajectories import runs, steps
-from kelpie.trajectories.records import OPEN_STATUSES
+from kelpie.trajectories import runs
 from umi.storage import View
 
 
-class TakeTurn(msgspec.Struct, frozen=True):
-    """The command: bring this acknowledged run to its end, and tell the stream."""
+class TakeTurn(msgspec.Struct):
+    """The command: bring this acknowledged run to its end, and tell the stream.
+
+    give_up  set once every attempt met a bug of ours: close the run with this error instead of trying again
+    """
 
     stream: RunStream
+    give_up: dict[str, Any] | None = None
 
 
 class AgentActor:
@@ -32,12 +37,7 @@ class AgentActor:
         stream = command.stream
         if stream.attempts > 0:
             # Not the first try in this process: what the earlier one committed is in the store, not in `stream.run`.
-            view = View(self._workshop.database)
-            run = await runs.get(view, stream.run.tenant, stream.run.id)
-            if run.status not in OPEN_STATUSES:
-                stream.publish(Ended(run, await steps.of_run(view, run.tenant, run.id)))
-                assert stream.ended is not None
-                return stream.ended
-            stream.run = run
-        stream.attempts += 1
-        return await Turn(self._workshop, self._placement, self._history, stream.run, stream).take()
+            stream.run = await runs.get(View(self._workshop.database), stream.run.tenant, stream.run.id)
+        stream.begin_attempt()
+        turn = Turn(self._workshop, self._placement, self._history, stream.run, stream)
+        return await (turn.take() if command.give_up is None else turn.close(command.give_up))

@@ -9,7 +9,7 @@ from kelpie.actors import ActorId, plan_forget
 from kelpie.agents import limits
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
 from kelpie.trajectories.schema import of_agent_deleted
-from umi import archival
+from umi import archival, core
 from umi.storage import Changes, Migration, Page, Row, View, paged
 
 ACTOR_KIND = "agent"
@@ -169,7 +169,7 @@ def plan_delete(tenant: str, agent_id: str) -> Changes:
     """Remove the agent and all that is its alone: history, runs, steps, facts, placement. Blocks are detached and
     stay: they may be shared. A turn that is at work is fenced. Guard "agent": it must exist."""
     changes = Changes().guard("agent", "DELETE FROM agent WHERE tenant = ? AND id = ?", tenant, agent_id)
-    changes.write("DELETE FROM block_scope WHERE tenant = ? AND scope = ?", tenant, agent_id)
+    changes.extend(core.plan_detach_all(tenant, agent_id))
     for sql, params in of_agent_deleted(tenant, agent_id):
         changes.write(sql, *params)
     changes.extend(archival.plan_forget_scope(tenant, agent_id))
@@ -185,6 +185,11 @@ def plan_detach_tool(tenant: str, agent_id: str, tool_id: str) -> Changes:
     return Changes().write(
         "DELETE FROM agent_tool WHERE tenant = ? AND agent_id = ? AND tool_id = ?", tenant, agent_id, tool_id
     )
+
+
+def plan_detach_all_tools(tenant: str, agent_id: str) -> Changes:
+    """Take every tool from an agent, also those attached since it was read."""
+    return Changes().write("DELETE FROM agent_tool WHERE tenant = ? AND agent_id = ?", tenant, agent_id)
 
 
 def plan_forget_tool(tenant: str, tool_id: str) -> Changes:

@@ -1,5 +1,6 @@
 """Tool calls of one step: matched to tools, run one after another, and brought to an Outcome whatever happens."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ async def run(prepared: Prepared, context: ToolContext, events: Events) -> tuple
     """The call's outcome and its duration in ms. A tool's exception becomes an error the model reads."""
     started_ms = context.host.clock.monotonic_ms()
     outcome, error = await _outcome(prepared, context)
+    outcome = _bounded(outcome, prepared)
     duration_ms = context.host.clock.monotonic_ms() - started_ms
     events.emit(
         ToolEnded(
@@ -74,15 +76,34 @@ async def _outcome(prepared: Prepared, context: ToolContext) -> tuple[Outcome, s
     if prepared.refusal is not None or prepared.tool is None:
         return Outcome(prepared.refusal or "", is_error=True), "refused"
     try:
-        outcome = await prepared.tool.run(context, prepared.arguments)
+        return await prepared.tool.run(context, prepared.arguments), ""
     except CallerError as error:
         return Outcome(str(error), is_error=True), error.kind
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # The turn was not cancelled; something the tool waited for was.
+        text = f"Error executing function {prepared.call.name}: what it waited for was cancelled"
+        return Outcome(text, is_error=True), "cancelled"
     except Exception as error:  # noqa: BLE001 - the tool boundary: whatever a tool raises, the turn goes on
         kind = error.kind if isinstance(error, UmiError) else type(error).__name__
         text = f"Error executing function {prepared.call.name}: {type(error).__name__}: {error}"
         return Outcome(text, is_error=True), kind
-    outcome.text = cut(outcome.text, prepared.tool.return_chars_max)
-    return outcome, ""
+
+
+def _bounded(outcome: Outcome, prepared: Prepared) -> Outcome:
+    """What the tool gave, or the error it raised, as it can be stored and shown."""
+    chars_max = prepared.tool.return_chars_max if prepared.tool is not None else limits.TOOL_RETURN_CHARS_DEFAULT
+    outcome.text = cut(storable(outcome.text), chars_max)
+    outcome.says = storable(outcome.says) if outcome.says is not None else None
+    outcome.stdout, outcome.stderr = [*map(storable, outcome.stdout)], [*map(storable, outcome.stderr)]
+    return outcome
+
+
+def storable(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair: those have no UTF-8, so no store takes them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def cut(text: str, chars_max: int) -> str:

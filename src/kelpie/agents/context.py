@@ -15,10 +15,14 @@ from kelpie.agents.agent import Agent
 from kelpie.errors import ModelError
 from kelpie.models.model import ModelCard
 from umi.entity import Block
-from umi.wire.types import Message, Request, ToolSpec
+from umi.wire.types import ImagePart, Message, Request, ToolSpec
 
 CHARS_PER_TOKEN = 4  # the usual estimate for English text; budgets leave room for its error
+# Each UTF-8 byte beyond a character's first adds this much: a Chinese character (3 bytes) comes to one token, a
+# Cyrillic letter (2) to five eighths. Counted as English, a Chinese history would overflow the window four times over.
+TOKENS_PER_EXTRA_BYTE = 0.375
 MESSAGE_OVERHEAD_TOKENS = 8
+IMAGE_TOKENS = 1_600  # what providers charge for a large one
 MEMORY_PLACE = "{CORE_MEMORY}"
 
 
@@ -44,7 +48,9 @@ def render_blocks(blocks: Sequence[Block]) -> str:
 def system_prompt(agent: Agent, blocks: Sequence[Block], now_ms: int) -> str:
     """The system message. The date changes once a day, so the prefix does too."""
     memory = render_blocks(blocks)
-    text = agent.system.replace(MEMORY_PLACE, memory) if MEMORY_PLACE in agent.system else f"{agent.system}\n\n{memory}"
+    before, place, after = agent.system.partition(MEMORY_PLACE)
+    # One place: the same memory shown twice would cost twice, and an edit would seem to apply to one of the two.
+    text = f"{before}{memory}{after.replace(MEMORY_PLACE, '')}" if place else f"{agent.system}\n\n{memory}"
     today = dt.datetime.fromtimestamp(now_ms / 1000, _timezone(agent.timezone)).strftime("%A, %Y-%m-%d")
     metadata = f"- AGENT_ID: {agent.id}\n- Today is {today} ({agent.timezone})"
     return f"{text.strip()}\n\n<memory_metadata>\n{metadata}\n</memory_metadata>"
@@ -53,15 +59,35 @@ def system_prompt(agent: Agent, blocks: Sequence[Block], now_ms: int) -> str:
 def _timezone(name: str) -> dt.tzinfo:
     try:
         return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return dt.UTC
+
+
+def text_tokens(text: str) -> int:
+    tokens = len(text) // CHARS_PER_TOKEN
+    if not text.isascii():
+        tokens += int((len(text.encode("utf-8", "replace")) - len(text)) * TOKENS_PER_EXTRA_BYTE)
+    return tokens
 
 
 def estimate_tokens(message: Message) -> int:
     """A rough count, on the high side for prose. Usage from the provider is what is billed and stored."""
-    chars = len(message.text) + len(message.reasoning or "")
-    chars += sum(len(call.name) + len(call.arguments) for call in message.tool_calls)
-    return chars // CHARS_PER_TOKEN + MESSAGE_OVERHEAD_TOKENS
+    tokens = MESSAGE_OVERHEAD_TOKENS + text_tokens(message.text)
+    if message.reasoning:
+        tokens += text_tokens(message.reasoning)
+    for call in message.tool_calls:
+        tokens += text_tokens(call.name) + text_tokens(call.arguments)
+    if isinstance(message.content, list):
+        tokens += IMAGE_TOKENS * sum(isinstance(part, ImagePart) for part in message.content)
+    return tokens
+
+
+def message_chars(message: Message) -> int:
+    """What a message takes in memory, roughly."""
+    chars = len(message.text) + len(message.reasoning or "") + sum(len(call.arguments) for call in message.tool_calls)
+    if isinstance(message.content, list):
+        chars += sum(len(part.data or "") for part in message.content if isinstance(part, ImagePart))
+    return chars
 
 
 def compile_request(
@@ -71,24 +97,26 @@ def compile_request(
     history: Sequence[Message],
     card: ModelCard,
     now_ms: int,
+    *,
+    history_tokens_max: int | None = None,
 ) -> Request:
     """The request for the next step: prefix, then the newest part of `history` that fits.
 
-    Raises ModelError("context_overflow") if the prefix and the newest message alone are too large.
+    history_tokens_max  less history than the window would hold
+    Raises ModelError("context_overflow") if the prefix and the newest message alone are too large, saying which is.
     """
     system = Message(role="system", content=system_prompt(agent, blocks, now_ms))
     window = agent.context_window_tokens or card.context_window_tokens
     output_max = min(agent.output_tokens_max or card.output_tokens_max, card.output_tokens_max)
     reserved = min(output_max, int(window * limits.OUTPUT_TOKENS_RESERVED_SHARE))
     tools_tokens = sum(len(msgspec.json.encode(spec)) for spec in tools) // CHARS_PER_TOKEN
-    budget = window - reserved - tools_tokens - estimate_tokens(system)
+    prefix = tools_tokens + estimate_tokens(system)
+    budget = window - reserved - prefix
+    if history_tokens_max is not None:
+        budget = min(budget, history_tokens_max)
     kept = fit(history, budget)
     if not kept:
-        raise ModelError(
-            "context_overflow",
-            f"the system prompt, its memory blocks and tools leave no room for a message in the model's window of"
-            f" {window:,} tokens: shorten blocks, detach tools or raise the agent's context window",
-        )
+        raise _overflow(window, prefix, budget, history)
     return Request(
         model=card.name,
         messages=[system, *kept],
@@ -97,6 +125,22 @@ def compile_request(
         max_output_tokens=agent.output_tokens_max,
         temperature=agent.temperature,
     )
+
+
+def _overflow(window: int, prefix: int, budget: int, history: Sequence[Message]) -> ModelError:
+    newest = estimate_tokens(history[-1]) if history else 0
+    if prefix > newest or budget <= 0:
+        why = (
+            f"the system prompt, its memory blocks and tools take about {prefix:,} tokens and leave no room for a"
+            f" message in the model's window of {window:,}: shorten blocks, detach tools or raise the agent's context"
+            " window"
+        )
+    else:
+        why = (
+            f"the newest message is too long for the model's window of {window:,} tokens, of which {budget:,} are left"
+            f" for messages (it takes about {newest:,}): send less at once, or raise the agent's context window"
+        )
+    return ModelError("context_overflow", why)
 
 
 def fit(history: Sequence[Message], budget_tokens: int) -> list[Message]:

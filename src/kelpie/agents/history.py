@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kelpie.agents import limits
+from kelpie.agents.context import message_chars
 from kelpie.trajectories import messages
 from kelpie.trajectories.records import StoredMessage
 from umi.storage import View
@@ -14,31 +15,34 @@ class History:
 
     def __init__(self, stored: Sequence[StoredMessage]) -> None:
         self._stored = list(stored)
+        self._chars = sum(message_chars(one.body) for one in stored)
         self.next_position = stored[-1].position + 1 if stored else 0
 
     @classmethod
     async def load(cls, view: View, tenant: str, agent_id: str) -> "History":
-        return cls(await messages.latest(view, tenant, agent_id, limits.HISTORY_MESSAGES_MAX))
+        newest = await messages.latest(
+            view, tenant, agent_id, limits.HISTORY_MESSAGES_MAX, bytes_max=limits.HISTORY_CHARS_MAX
+        )
+        return cls(newest)
 
     def conversation(self) -> list[Message]:
-        """What the model may be shown, oldest first. The system message an agent is made with belongs to no run and is
-        left out: the context compiles it anew from the agent and its blocks."""
-        return [one.body for one in self._stored if one.body.role != "system" or one.run_id is not None]
+        """What the model may be shown, oldest first. The system message an agent is made with stands first and is left
+        out: the context compiles it anew from the agent and its blocks."""
+        return [one.body for one in self._stored if one.body.role != "system" or one.position > 0]
 
-    def answered(self) -> set[str]:
-        """The ids of tool calls that have a result."""
-        return {m.body.tool_call_id for m in self._stored if m.body.role == "tool" and m.body.tool_call_id}
-
-    def of_step(self, step_id: str) -> list[StoredMessage]:
-        return [message for message in self._stored if message.step_id == step_id]
-
-    def has_run(self, run_id: str) -> bool:
-        """Whether the input of this run is in the history already."""
-        return any(message.run_id == run_id for message in self._stored)
+    def call_ids(self) -> set[str]:
+        """The ids of the tool calls in view."""
+        return {call.id for one in self._stored for call in one.body.tool_calls}
 
     def append(self, committed: Sequence[StoredMessage]) -> None:
         for message in committed:
             assert message.position == self.next_position, "a gap in the history"
             self._stored.append(message)
+            self._chars += message_chars(message.body)
             self.next_position += 1
-        del self._stored[: -limits.HISTORY_MESSAGES_MAX]
+        oldest = max(0, len(self._stored) - limits.HISTORY_MESSAGES_MAX)
+        self._chars -= sum(message_chars(one.body) for one in self._stored[:oldest])
+        while self._chars > limits.HISTORY_CHARS_MAX and oldest < len(self._stored) - 1:
+            self._chars -= message_chars(self._stored[oldest].body)
+            oldest += 1
+        del self._stored[:oldest]

@@ -1,8 +1,8 @@
 """Where messages to agents are acknowledged, and what keeps every acknowledged run moving to its end.
 
 Accepting commits the run with its input; that commit is the acknowledgement. From then on the run belongs to this
-inbox until it ended: after a fault of the store or a lost activation it is told to the actor again, and after a
-restart `recover` finds it in the store.
+inbox until it ended: after a fault of the store or a lost activation the actor tries it again, before any later run of
+the same agent, and after a restart `recover` finds it in the store.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from kelpie.agents.actor import AgentActor, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
-from kelpie.errors import EnvironmentFault, Fenced, GuardFailed, InvalidInput, NotFound, UmiError
+from kelpie.errors import Fenced, GuardFailed, InvalidInput, NotFound, StoreClosed, StoreError, UmiError
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import runs
 from kelpie.trajectories.records import Run, RunInput, RunOptions
@@ -57,14 +57,22 @@ class Inbox:
             created_at_ms=host.clock.now_ms(),
         )
         ref = self._silo.ref(ACTOR_KIND, agent_id, tenant)
-        ref.reserve()
+        changes = agents.exists(ref.actor_id).extend(runs.plan_accept(run))
+        place, streams = _Place(ref), list[RunStream]()
+
+        def told() -> None:
+            place.give_back()
+            streams.append(self._tell(run))
+
         try:
-            await self._workshop.database.commit(agents.exists(ref.actor_id).extend(runs.plan_accept(run)))
+            # In the commit's hook: a caller that is cancelled while this commits leaves a durable run behind, which
+            # has to be worked on all the same. And mail is in the order of acknowledgement, however tasks run.
+            await self._workshop.database.commit(changes.after(told))
         except GuardFailed:
             raise NotFound(f"no agent has the id '{agent_id}'") from None
         finally:
-            ref.release()
-        return self._tell(run)
+            place.give_back()
+        return streams[0]
 
     async def recover(self) -> int:
         """Take up every run that was acknowledged and has not ended. Returns how many."""
@@ -83,46 +91,85 @@ class Inbox:
         return len(self._open)
 
     def _tell(self, run: Run) -> RunStream:
-        stream = RunStream(run)
-        self._open[run.id] = stream
+        """Hand the run to its agent, once however often it is told."""
+        known = self._open.get(run.id)
+        if known is not None:
+            return known
+        stream = self._open[run.id] = RunStream(run)
         ref = self._silo.ref(ACTOR_KIND, run.agent_id, run.tenant)
-        # Told here and not in the task: mail is in the order of acknowledgement, however tasks are scheduled.
-        self._workshop.host.spawn(self._see_through(ref, stream, ref.tell(TakeTurn(stream))), f"run {run.id}")
+        command = TakeTurn(stream)
+        answer = ref.tell(command, _Again(command))
+        self._workshop.host.spawn(self._see_through(stream, answer), f"run {run.id}")
         return stream
 
-    async def _see_through(self, ref: ActorRef, stream: RunStream, answer: "asyncio.Future[Ended]") -> None:
-        """Tell the actor until the run ended, however often an activation is lost on the way."""
-        delay_ms, bugs = limits.RUN_RETRY_DELAY_MS, 0
+    async def _see_through(self, stream: RunStream, answer: "asyncio.Future[Ended]") -> None:
         try:
-            while stream.ended is None:
-                try:
-                    await answer
-                    continue
-                except NotFound as error:
-                    # The agent was deleted with its runs: there is nothing left to finish, only somebody to tell.
-                    return self._publish_failure(stream, error)
-                except (EnvironmentFault, Fenced, GuardFailed):
-                    log.warning("run %s goes on after a fault", stream.run.id, exc_info=True)
-                except Exception as error:
-                    bugs += 1
-                    log.exception("run %s failed unexpectedly", stream.run.id)
-                    if bugs >= limits.RUN_BUG_ATTEMPTS_MAX:
-                        return await self._fail(stream, error)
-                await self._workshop.host.clock.sleep(delay_ms)
-                delay_ms = min(2 * delay_ms, limits.RUN_RETRY_DELAY_MS_MAX)
-                answer = ref.tell(TakeTurn(stream))
+            await answer
+        except NotFound as error:
+            # The agent was deleted with its runs: there is nothing left to finish, only somebody to tell.
+            self._publish_failure(stream, error)
+        except Exception as error:  # noqa: BLE001 - the boundary of a run: even closing it failed, and it has to end
+            await self._fail(stream, error)
         finally:
             self._open.pop(stream.run.id, None)
 
     async def _fail(self, stream: RunStream, error: Exception) -> None:
-        """Our own bug, met on every try: the run has to end all the same, and say so."""
-        now_ms = self._workshop.host.clock.now_ms()
-        record = runs.error_record("internal_error", f"{type(error).__name__}: {error}")
-        await self._workshop.database.commit(runs.plan_end(stream.run, "failed", "error", now_ms, record))
+        """The last resort: end the run's record and nothing else, as what the actor would write can't be written."""
+        record = _record(error)
+        try:
+            now_ms = self._workshop.host.clock.now_ms()
+            await self._workshop.database.commit(runs.plan_end(stream.run, "failed", "error", now_ms, record))
+        except (StoreError, GuardFailed):
+            log.exception("run %s can't be closed; the next start takes it up", stream.run.id)
         self._publish_failure(stream, error, record)
 
     def _publish_failure(self, stream: RunStream, error: Exception, record: dict[str, Any] | None = None) -> None:
-        kind = error.kind if isinstance(error, UmiError) else "internal_error"
-        record = record or runs.error_record(kind, str(error))
+        record = record or _record(error)
         failed = msgspec.structs.replace(stream.run, status="failed", stop_reason="error", error=record)
         stream.publish(Ended(failed, []))
+
+
+class _Place:
+    """A reserved place in a mailbox, given back once."""
+
+    def __init__(self, ref: ActorRef) -> None:
+        self._ref: ActorRef | None = ref
+        ref.reserve()
+
+    def give_back(self) -> None:
+        if self._ref is not None:
+            self._ref.release()
+            self._ref = None
+
+
+class _Again:
+    """Whether a run is tried again: after a fault of the store or a lost activation always, with growing pauses;
+    after a bug of ours a few times, then once more to close it."""
+
+    def __init__(self, command: TakeTurn) -> None:
+        self._command = command
+        self._delay_ms = limits.RUN_RETRY_DELAY_MS
+        self._bugs = 0
+
+    def __call__(self, error: Exception) -> float | None:
+        run_id = self._command.stream.run.id
+        if isinstance(error, (NotFound, StoreClosed)):
+            return None  # the agent is gone, or this process is going: the next start finds the run
+        if isinstance(error, (StoreError, Fenced, GuardFailed)):
+            log.warning("run %s goes on after a fault", run_id, exc_info=error)
+        else:
+            self._bugs += 1
+            log.error("run %s failed unexpectedly", run_id, exc_info=error)
+            if self._bugs > limits.RUN_BUG_ATTEMPTS_MAX:
+                return None
+            if self._bugs == limits.RUN_BUG_ATTEMPTS_MAX:
+                self._command.give_up = _record(error)
+        delay_ms = self._delay_ms
+        self._delay_ms = min(2 * delay_ms, limits.RUN_RETRY_DELAY_MS_MAX)
+        return delay_ms
+
+
+def _record(error: Exception) -> dict[str, Any]:
+    if isinstance(error, UmiError):
+        return runs.error_record(error.kind, str(error))
+    return runs.error_record("internal_error", f"{type(error).__name__}: {error}")

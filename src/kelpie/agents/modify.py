@@ -55,9 +55,7 @@ async def modify(
 async def _plan_blocks(view: View, tenant: str, agent_id: str, block_ids: Sequence[str]) -> Changes:
     wanted = [await core.get(view, tenant, block_id) for block_id in dict.fromkeys(block_ids)]
     check_labels(wanted)
-    changes = Changes()
-    for block in await core.of_scope(view, tenant, agent_id):
-        changes.extend(core.plan_detach(tenant, agent_id, block.id))
+    changes = core.plan_detach_all(tenant, agent_id)
     for block in wanted:
         changes.extend(core.plan_attach(tenant, agent_id, block.id, block.label))
     return changes
@@ -67,9 +65,7 @@ async def _plan_tools(view: View, tenant: str, agent_id: str, tool_ids: Sequence
     wanted = [(await custom.get(view, tenant, tool_id)).id for tool_id in dict.fromkeys(tool_ids)]
     if len(wanted) > tool_limits.TOOLS_PER_AGENT_MAX:
         raise LimitExceeded("the agent's list of tools", len(wanted), tool_limits.TOOLS_PER_AGENT_MAX, "tools")
-    changes = Changes()
-    for tool_id in await agents.tool_ids(view, tenant, agent_id):
-        changes.extend(agents.plan_detach_tool(tenant, agent_id, tool_id))
+    changes = agents.plan_detach_all_tools(tenant, agent_id)
     for tool_id in wanted:
         changes.extend(agents.plan_attach_tool(tenant, agent_id, tool_id))
     return changes

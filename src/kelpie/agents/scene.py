@@ -5,6 +5,7 @@ An edit through the API takes effect at the next step, also of a turn that is un
 
 from dataclasses import dataclass
 
+from kelpie.actors import Placement
 from kelpie.agents.agent import SELECT_AGENT, Agent, agent_from_row
 from kelpie.errors import NotFound
 from kelpie.events import Events
@@ -45,15 +46,19 @@ class Scene:
     model: Model
 
 
-async def read(workshop: Workshop, tenant: str, agent_id: str, model_handle: str | None) -> Scene:
-    """Raises NotFound for an agent that was deleted, ModelError for a handle nobody serves."""
-    agents, blocks, tools = await View(workshop.database).all(
+async def read(workshop: Workshop, placement: Placement, model_handle: str | None) -> Scene:
+    """Raises NotFound for an agent that was deleted, Fenced if another activation has it now (or one of a new agent
+    with its id: what this one remembers must not be shown to a model), ModelError for a handle nobody serves."""
+    tenant, agent_id = placement.actor_id.tenant, placement.actor_id.key
+    agents, blocks, tools, held = await View(workshop.database).all(
         (SELECT_AGENT, (tenant, agent_id)),
         (core.OF_SCOPE, (tenant, agent_id)),
         (SELECT_TOOLS, (tenant, agent_id)),
+        placement.held,
     )
     if not agents:
         raise NotFound(f"no agent has the id '{agent_id}'")
+    placement.demand(held)
     agent = agent_from_row(agents[0])
     card, model = workshop.models.resolve(model_handle or agent.model)
     records = (custom.record_from_row(row) for row in tools)

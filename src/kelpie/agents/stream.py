@@ -42,7 +42,8 @@ RunEvent = Provisional | Committed | Ended
 class RunStream:
     """The events of one run. Watching is optional, and a watcher that leaves or lags changes nothing for the run.
 
-    A watcher sees every event from the moment it began to watch; Committed events from before are given first.
+    A watcher sees every event from the moment it began to watch. What was committed before is given first, then the
+    pieces so far of the reply that is under way: whoever comes in the middle of a reply can still show all of it.
     """
 
     def __init__(self, run: Run) -> None:
@@ -51,13 +52,27 @@ class RunStream:
         self.attempts = 0  # activations that began to work on it in this process
         self._over = asyncio.Event()
         self._past: list[Committed] = []
+        self._pieces: list[Provisional] = []  # since the last commit
         self._watchers: list[asyncio.Queue[RunEvent | None]] = []
 
     @property
     def is_watched(self) -> bool:
         return bool(self._watchers)
 
+    @property
+    def committed_ids(self) -> set[str]:
+        """The messages that were published as committed."""
+        return {message.id for event in self._past for message in event.messages}
+
+    def begin_attempt(self) -> None:
+        self.attempts += 1
+        self._pieces.clear()  # what an earlier attempt had heard of a reply will not be committed
+
     def publish(self, event: RunEvent) -> None:
+        if isinstance(event, Provisional):
+            self._pieces.append(event)
+        else:
+            self._pieces.clear()
         if isinstance(event, Committed):
             self._past.append(event)
         elif isinstance(event, Ended):
@@ -74,8 +89,10 @@ class RunStream:
     async def watch(self) -> AsyncIterator[RunEvent]:
         """Events until the run ended. Ends early, without an Ended, for a watcher that lagged too far behind."""
         queue: asyncio.Queue[RunEvent | None] = asyncio.Queue()
-        for event in self._past:
-            queue.put_nowait(event)
+        for committed in self._past:
+            queue.put_nowait(committed)
+        for piece in self._pieces:
+            queue.put_nowait(piece)
         if self.ended is not None:
             queue.put_nowait(self.ended)
         self._watchers.append(queue)

@@ -6,37 +6,25 @@ last. Whatever stops the process in between, the next activation finds the inten
 were interrupted; it never runs them again. Only what was committed is published as final.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from kelpie.actors import Placement
 from kelpie.agents import calls, limits, scene
-from kelpie.agents.context import compile_request
+from kelpie.agents.context import compile_request, estimate_tokens
 from kelpie.agents.history import History
+from kelpie.agents.replies import mended
 from kelpie.agents.scene import Scene, Workshop
-from kelpie.agents.stream import Committed, Ended, Provisional, RunStream
-from kelpie.errors import Conflict, GuardFailed, ModelError
-from kelpie.events import RunEnded, StepEnded
-from kelpie.tools.tool import Outcome, ToolContext
+from kelpie.agents.stream import Committed, Ended, RunStream
+from kelpie.agents.work import Performed, Publish, Work, interrupted_body, step_ended, unwritten
+from kelpie.errors import CallerError, Conflict, GuardFailed, MissingExtra, ModelError
+from kelpie.events import RunEnded
+from kelpie.tools.tool import ToolContext
 from kelpie.trajectories import content, messages, runs, steps
-from kelpie.trajectories.records import Call, Run, RunStatus, Step, StopReason, StoredMessage
+from kelpie.trajectories.records import OPEN_STATUSES, Run, RunStatus, Step, StopReason, StoredMessage
 from umi.storage import Changes, View
-from umi.wire.types import Delta, Message, Reply, Request, ToolCall
-
-
-@dataclass(slots=True)
-class _Work:
-    """One step under way: its record, what it adds to the history, and the calls it makes."""
-
-    scene: Scene
-    step: Step
-    reply: Reply
-    incoming: list[StoredMessage]
-    assistant: StoredMessage
-    prepared: list[calls.Prepared]
-    base: Changes  # what commits with the reply, whatever its calls come to
-    streamed: bool
+from umi.wire.types import Message, Reply, Request
 
 
 class Turn:
@@ -52,14 +40,44 @@ class Turn:
     async def take(self) -> Ended:
         """Bring the run to its end. Raises Fenced, StoreError or NotFound if it can't go on here; it is then open
         still, or gone."""
-        view = View(self._shop.database)
-        if self._run.status == "running":
-            self._steps = await steps.of_run(view, self._run.tenant, self._run.id)
-            if self._steps and self._steps[-1].state == "intent":
-                await self._interrupt(self._steps[-1])
+        await self._resume()
+        if self._stream.ended is None and self._steps and self._steps[-1].state == "intent":
+            await self._interrupt(self._steps[-1])
         while self._stream.ended is None:
             await self._step(len(self._steps) + 1)
         return self._stream.ended
+
+    async def close(self, error: dict[str, Any]) -> Ended:
+        """End the run as failed, as every attempt at it met a bug of ours. What was sent stays in the history, and no
+        intent stays open: the next run must not begin with calls that nobody answers."""
+        await self._resume()
+        if self._stream.ended is not None:
+            return self._stream.ended
+        now_ms = self._shop.host.clock.now_ms()
+        fresh, changes = self._incoming(None), Changes()
+        if self._steps and self._steps[-1].state == "intent":
+            self._steps[-1], fresh, changes = await self._plan_interrupted(self._steps[-1], "error")
+        else:
+            changes.extend(messages.plan_add(fresh))
+        await self._placement.commit(changes.extend(runs.plan_end(self._run, "failed", "error", now_ms, error)))
+        self._history.append(fresh)
+        return self._end("failed", "error", error)
+
+    async def _resume(self) -> None:
+        """Take up what an earlier attempt committed. It may have been stopped, or not have heard of its own commit,
+        before it told those who watch."""
+        if self._run.status == "created":
+            return
+        view, tenant = View(self._shop.database), self._run.tenant
+        self._steps = await steps.of_run(view, tenant, self._run.id)
+        known = self._stream.committed_ids | {one.id for one in self._run.input}
+        missed = [one for one in await messages.of_run(view, tenant, self._run.id) if one.id not in known]
+        for step in self._steps:
+            fresh = [message for message in missed if message.step_id == step.id]
+            if fresh:
+                self._publish(step, fresh, streamed=False)
+        if self._run.status not in OPEN_STATUSES:
+            self._stream.publish(Ended(self._run, self._steps))
 
     # ---- one step
 
@@ -84,7 +102,7 @@ class Turn:
         message_id = ids.new("message")
         started_ms = clock.monotonic_ms()
         try:
-            now = await scene.read(self._shop, self._run.tenant, self._run.agent_id, self._run.options.model)
+            now = await scene.read(self._shop, self._placement, self._run.options.model)
             step = msgspec.structs.replace(
                 step,
                 model=now.card.handle,
@@ -94,23 +112,53 @@ class Turn:
                 model_version=now.card.version,
                 context_window_tokens=now.agent.context_window_tokens or now.card.context_window_tokens,
             )
-            request = self._compile(now, incoming)
-            on_delta = self._on_delta(message_id, step.id)
-            reply = await now.model.reply(request, on_delta)
+            reply = await self._ask(now, incoming, message_id, step.id)
         except ModelError as error:
             duration_ms = clock.monotonic_ms() - started_ms
             await self._fail(msgspec.structs.replace(step, model_duration_ms=duration_ms), incoming, error)
             return
         duration_ms = clock.monotonic_ms() - started_ms
         step = msgspec.structs.replace(step, model_duration_ms=duration_ms)
-        await self._commit_reply(now, step, incoming, message_id, reply, streamed=on_delta is not None)
+        await self._commit_reply(now, step, incoming, message_id, reply)
 
-    def _compile(self, now: Scene, incoming: list[StoredMessage]) -> Request:
+    async def _ask(self, now: Scene, incoming: list[StoredMessage], message_id: str, step_id: str) -> Reply:
+        """The model's reply. A window that is smaller than we thought, or text that takes more tokens than we counted,
+        is met with less history: an agent must not be lost to a wrong estimate. Raises ModelError."""
+        on_delta = Publish(self._stream, message_id, step_id) if self._run.options.stream_tokens else None
+        request = self._compile(now, incoming)
+        for attempt in range(limits.CONTEXT_SHRINKS_MAX + 1):
+            try:
+                reply = await now.model.reply(request, on_delta)
+                return mended(reply, now.tools, self._taken_ids(reply), lambda: self._shop.host.ids.new("call"))
+            except ModelError as error:
+                shown = request.messages[1:]
+                if (
+                    error.model_error_kind != "context_overflow"
+                    or len(shown) < 2
+                    or attempt == limits.CONTEXT_SHRINKS_MAX
+                ):
+                    raise
+                try:
+                    request = self._compile(now, incoming, sum(map(estimate_tokens, shown)) // 2)
+                except ModelError:
+                    raise error from None  # what must be shown does not fit; the provider says it best
+            except (CallerError, MissingExtra) as error:
+                # A model in this process refuses the request, or is not installed: trying again changes nothing.
+                raise ModelError("bad_request", str(error)) from error
+        raise AssertionError("the last attempt returns or raises")
+
+    def _taken_ids(self, reply: Reply) -> set[str]:
+        return self._history.call_ids() if reply.tool_calls else set()
+
+    def _compile(self, now: Scene, incoming: list[StoredMessage], history_tokens_max: int | None = None) -> Request:
         conversation = [*self._history.conversation(), *(message.body for message in incoming)]
         specs = [tool.spec for tool in now.tools.values()]
-        return compile_request(now.agent, now.blocks, specs, conversation, now.card, self._shop.host.clock.now_ms())
+        now_ms = self._shop.host.clock.now_ms()
+        return compile_request(
+            now.agent, now.blocks, specs, conversation, now.card, now_ms, history_tokens_max=history_tokens_max
+        )
 
-    def _incoming(self, step_id: str) -> list[StoredMessage]:
+    def _incoming(self, step_id: str | None) -> list[StoredMessage]:
         """The run's own messages, if they are not in the history yet: they are committed with the first step."""
         if self._steps:
             return []
@@ -133,11 +181,6 @@ class Turn:
             created_at_ms=self._shop.host.clock.now_ms(),
         )
 
-    def _on_delta(self, message_id: str, step_id: str) -> "_Publish | None":
-        if not (self._run.options.stream_tokens and self._stream.is_watched):
-            return None
-        return _Publish(self._stream, message_id, step_id)
-
     async def _commit_reply(
         self,
         now: Scene,
@@ -145,11 +188,8 @@ class Turn:
         incoming: list[StoredMessage],
         message_id: str,
         reply: Reply,
-        *,
-        streamed: bool,
     ) -> None:
         """Make the reply durable, with what its calls came to."""
-        reply = self._with_call_ids(reply)
         hashes, stored = content.plan_put(step.tenant, [*reply.raw_request, reply.raw_response])
         step = msgspec.structs.replace(
             step,
@@ -161,7 +201,7 @@ class Turn:
             provider_request_id=reply.provider_request_id,
         )
         assistant = self._stored(message_id, reply.as_message(), len(incoming), step.id)
-        work = _Work(
+        work = Work(
             scene=now,
             step=step,
             reply=reply,
@@ -169,48 +209,37 @@ class Turn:
             assistant=assistant,
             prepared=[calls.prepare(number, call, now.tools) for number, call in enumerate(reply.tool_calls)],
             base=stored.extend(messages.plan_add([*incoming, assistant])),
-            streamed=streamed,
+            streamed=self._run.options.stream_tokens,
         )
         if any(call.is_outside for call in work.prepared):
             await self._commit_intents(work)
         await self._commit_results(work)
 
-    def _with_call_ids(self, reply: Reply) -> Reply:
-        """Every call of a step needs an id of its own; some local servers send none, or one for all."""
-        given = [call.id for call in reply.tool_calls]
-        if all(given) and len(set(given)) == len(given):
-            return reply
-        fresh = [
-            ToolCall(id=self._shop.host.ids.new("call"), name=call.name, arguments=call.arguments, extra=call.extra)
-            for call in reply.tool_calls
-        ]
-        return msgspec.structs.replace(reply, tool_calls=fresh)
-
     # ---- the two commits
 
-    async def _commit_intents(self, work: _Work) -> None:
+    async def _commit_intents(self, work: Work) -> None:
         """First commit of a step that reaches outside: reply and intents, before any call is made."""
         changes = work.base.extend(steps.plan_add(work.step))
-        changes.extend(steps.plan_put_calls(self._call(work, prepared) for prepared in work.prepared))
+        changes.extend(steps.plan_put_calls(work.call(prepared) for prepared in work.prepared))
         await self._placement.commit(changes.extend(runs.plan_start(self._run)))
         self._history.append([*work.incoming, work.assistant])
         self._publish(work.step, [work.assistant], streamed=work.streamed)
         work.base, work.incoming = Changes(), []
 
-    async def _commit_results(self, work: _Work) -> None:
+    async def _commit_results(self, work: Work) -> None:
         """The last commit of a step: results, the step's record, and the end of the run if this was it.
 
         Store tools are planned anew if another writer was first; outside tools have run and are not run again.
         """
-        kept: dict[int, tuple[Outcome, float]] = {}
+        kept: dict[int, Performed] = {}
         with_intents = not work.base
         for attempt in range(limits.STORE_CALL_ATTEMPTS_MAX + 1):
             if attempt == limits.STORE_CALL_ATTEMPTS_MAX:
-                text = "the memory this tool writes is being changed by too many writers at once; nothing was changed"
-                kept.update({p.number: (Outcome(text, is_error=True), 0.0) for p in work.prepared if not p.is_outside})
+                kept = {call.number: unwritten(kept.get(call.number)) for call in work.prepared}
             outcomes, planned = await self._perform(work, kept)
-            stop = self._stop(work, [outcome for outcome, _ in outcomes])
-            results = self._results(work, outcomes, offset=0 if with_intents else len(work.incoming) + 1)
+            stop = work.stop(outcomes, self._run.options.max_steps)
+            offset = 0 if with_intents else len(work.incoming) + 1
+            results = self._all_stored(work.result_bodies(outcomes), work.step.id, offset)
             done = msgspec.structs.replace(
                 work.step, state="done", stop_reason=stop, completed_at_ms=self._shop.host.clock.now_ms()
             )
@@ -218,8 +247,8 @@ class Turn:
             changes.extend(steps.plan_finish(done) if with_intents else steps.plan_add(done))
             changes.extend(
                 steps.plan_put_calls(
-                    self._call(work, prepared, outcome, results[prepared.number].id, duration_ms)
-                    for prepared, (outcome, duration_ms) in zip(work.prepared, outcomes, strict=True)
+                    work.call(prepared, performed, results[prepared.number].id)
+                    for prepared, performed in zip(work.prepared, outcomes, strict=True)
                 )
             )
             changes.extend(self._plan_run(stop))
@@ -234,22 +263,20 @@ class Turn:
         raise Conflict(f"step {work.step.number} of {self._run.id} could not be written: its tables keep changing")
 
     def _committed(
-        self, work: _Work, step: Step, results: list[StoredMessage], stop: StopReason | None, *, with_intents: bool
+        self, work: Work, step: Step, results: list[StoredMessage], stop: StopReason | None, *, with_intents: bool
     ) -> None:
         fresh = results if with_intents else [work.assistant, *results]
         self._history.append([*work.incoming, *fresh])
         self._steps.append(step)
-        self._emit_step(step)
+        self._shop.events.emit(step_ended(step))
         self._publish(step, fresh, streamed=work.streamed and not with_intents)
         if stop is not None:
             self._end("completed", stop)
 
-    async def _perform(
-        self, work: _Work, kept: dict[int, tuple[Outcome, float]]
-    ) -> tuple[list[tuple[Outcome, float]], Changes]:
+    async def _perform(self, work: Work, kept: dict[int, Performed]) -> tuple[list[Performed], Changes]:
         """Run the calls in order; each sees what the earlier ones planned. Outside outcomes go into `kept`."""
         planned = Changes()
-        outcomes: list[tuple[Outcome, float]] = []
+        outcomes: list[Performed] = []
         for prepared in work.prepared:
             if prepared.number not in kept:
                 context = ToolContext(
@@ -271,56 +298,9 @@ class Turn:
             outcomes.append((outcome, duration_ms))
         return outcomes, planned
 
-    def _results(self, work: _Work, outcomes: list[tuple[Outcome, float]], offset: int) -> list[StoredMessage]:
-        """A message per call, in order, then what the tools said to the user."""
-        bodies = [
-            Message(
-                role="tool",
-                content=outcome.text,
-                tool_call_id=prepared.call.id,
-                name=prepared.call.name,
-                is_error=outcome.is_error,
-            )
-            for prepared, (outcome, _) in zip(work.prepared, outcomes, strict=True)
-        ]
-        bodies += [Message(role="assistant", content=outcome.says) for outcome, _ in outcomes if outcome.says]
+    def _all_stored(self, bodies: list[Message], step_id: str, offset: int = 0) -> list[StoredMessage]:
         new = self._shop.host.ids.new
-        return [self._stored(new("message"), body, offset + at, work.step.id) for at, body in enumerate(bodies)]
-
-    def _call(
-        self,
-        work: _Work,
-        prepared: calls.Prepared,
-        outcome: Outcome | None = None,
-        result_message_id: str | None = None,
-        duration_ms: float = 0.0,
-    ) -> Call:
-        """The call's record: an intent, or with its outcome."""
-        return Call(
-            tenant=self._run.tenant,
-            step_id=work.step.id,
-            run_id=self._run.id,
-            agent_id=self._run.agent_id,
-            number=prepared.number,
-            tool_call_id=prepared.call.id,
-            tool=prepared.call.name,
-            arguments=prepared.call.arguments,
-            state="intent" if outcome is None else "done",
-            result_message_id=result_message_id,
-            is_error=outcome is not None and outcome.is_error,
-            level=outcome.level if outcome else "",
-            stdout=outcome.stdout if outcome else [],
-            stderr=outcome.stderr if outcome else [],
-            duration_ms=duration_ms,
-        )
-
-    def _stop(self, work: _Work, outcomes: list[Outcome]) -> StopReason | None:
-        """Why the run ends with this step, or None if it goes on."""
-        if not work.prepared:
-            return "max_tokens_exceeded" if work.reply.finish == "length" else "end_turn"
-        if any(outcome.ends_turn and not outcome.is_error for outcome in outcomes):
-            return "end_turn"
-        return "max_steps" if work.step.number >= self._run.options.max_steps else None
+        return [self._stored(new("message"), body, offset + at, step_id) for at, body in enumerate(bodies)]
 
     # ---- ends
 
@@ -348,46 +328,40 @@ class Turn:
         await self._placement.commit(changes.extend(runs.plan_end(self._run, "failed", stop, now_ms, record)))
         self._history.append(incoming)
         self._steps.append(failed)
-        self._emit_step(failed)
+        self._shop.events.emit(step_ended(failed))
         self._end("failed", stop, record)
 
     async def _interrupt(self, step: Step) -> None:
         """Answer the intents a stopped process left behind, so that the model learns what is unknown."""
-        view = View(self._shop.database)
-        open_calls = await steps.calls_of(view, step.tenant, step_id=step.id)
-        new = self._shop.host.ids.new
-        results = [
-            self._stored(
-                new("message"),
-                Message(
-                    role="tool",
-                    content=calls.INTERRUPTED_TEXT,
-                    tool_call_id=call.tool_call_id,
-                    name=call.tool,
-                    is_error=True,
-                ),
-                offset,
-                step.id,
-            )
-            for offset, call in enumerate(open_calls)
-        ]
+        stop: StopReason | None = "max_steps" if step.number >= self._run.options.max_steps else None
+        done, results, changes = await self._plan_interrupted(step, stop)
+        await self._placement.commit(changes.extend(self._plan_run(stop)))
+        self._history.append(results)
+        self._steps[-1] = done
+        self._publish(done, results, streamed=False)
+        if stop is not None:
+            self._end("completed", stop)
+
+    async def _plan_interrupted(self, step: Step, stop: StopReason | None) -> tuple[Step, list[StoredMessage], Changes]:
+        open_calls = await steps.calls_of(View(self._shop.database), step.tenant, step_id=step.id)
+        results = self._all_stored([interrupted_body(call) for call in open_calls], step.id)
         ended = [
             msgspec.structs.replace(call, state="interrupted", is_error=True, result_message_id=message.id)
             for call, message in zip(open_calls, results, strict=True)
         ]
-        done = msgspec.structs.replace(step, state="done", completed_at_ms=self._shop.host.clock.now_ms())
+        done = msgspec.structs.replace(
+            step, state="done", stop_reason=stop, completed_at_ms=self._shop.host.clock.now_ms()
+        )
         changes = messages.plan_add(results).extend(steps.plan_put_calls(ended)).extend(steps.plan_finish(done))
-        await self._placement.commit(changes.extend(runs.plan_start(self._run)))
-        self._history.append(results)
-        self._steps[-1] = done
-        self._publish(done, results, streamed=False)
+        return done, results, changes
 
-    def _end(self, status: RunStatus, stop: StopReason, error: dict[str, object] | None = None) -> None:
+    def _end(self, status: RunStatus, stop: StopReason, error: dict[str, Any] | None = None) -> Ended:
         now_ms = self._shop.host.clock.now_ms()
         self._run = msgspec.structs.replace(
             self._run, status=status, stop_reason=stop, error=error, completed_at_ms=now_ms
         )
-        self._stream.publish(Ended(self._run, list(self._steps)))
+        ended = Ended(self._run, list(self._steps))
+        self._stream.publish(ended)
         self._shop.events.emit(
             RunEnded(
                 tenant=self._run.tenant,
@@ -399,35 +373,7 @@ class Turn:
                 error=str(error["kind"]) if error else "",
             )
         )
+        return ended
 
     def _publish(self, step: Step, fresh: list[StoredMessage], *, streamed: bool) -> None:
         self._stream.publish(Committed(step, fresh, streamed))
-
-    def _emit_step(self, step: Step) -> None:
-        self._shop.events.emit(
-            StepEnded(
-                tenant=step.tenant,
-                agent_id=step.agent_id,
-                run_id=step.run_id,
-                step_id=step.id,
-                model=step.model,
-                prompt_tokens=step.usage.prompt_tokens,
-                completion_tokens=step.usage.completion_tokens,
-                model_duration_ms=step.model_duration_ms,
-                duration_ms=step.model_duration_ms,
-                outcome="error" if step.state == "failed" else "ok",
-                error=step.error["kind"] if step.error else "",
-            )
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Publish:
-    """Passes the pieces of a reply on to whoever watches the run."""
-
-    stream: RunStream
-    message_id: str
-    step_id: str
-
-    def __call__(self, delta: Delta) -> None:
-        self.stream.publish(Provisional(self.message_id, self.step_id, delta))

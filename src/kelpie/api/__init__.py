@@ -9,7 +9,7 @@ sse          a run as server-sent events
 failures     errors as answers; unserved: known paths that are answered 501
 paging, ids, answer, bounds, names
              pages of lists; how ids look; JSON out; sizes of free-form JSON; names for nameless agents
-openapi      writes the description of the API that is shipped with it
+reference    the description of the API, for programs and for people; openapi: writes it anew
 limits       bounds
 """
 

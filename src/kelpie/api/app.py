@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from importlib import resources
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from kelpie.api import failures
+from kelpie.api import failures, reference
 from kelpie.api.gate import Gate
 from kelpie.api.routes import (
     agent_parts,
@@ -59,16 +58,10 @@ def create_app(version: str, lifespan: Lifespan | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for resource in _ROUTERS:
+    for resource in (*_ROUTERS, reference):
         app.router.routes.extend(resource.router.routes)
-    app.add_api_route("/openapi.json", _description, include_in_schema=False)
     app.add_exception_handler(UmiError, failures.on_umi_error)
     app.add_exception_handler(RequestValidationError, failures.on_invalid_request)
     app.add_exception_handler(HTTPException, failures.on_http_error)
     app.add_middleware(Gate)
     return app
-
-
-async def _description() -> Response:
-    """The API's description, as it was built: computing it takes half a second, in which nothing else would run."""
-    return Response(resources.files("kelpie.api").joinpath("openapi.json").read_bytes(), media_type="application/json")

@@ -5,13 +5,11 @@ what the routes say; `python -m kelpie.api.openapi` writes it anew.
 """
 
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from kelpie.api.app import create_app
-
-FILE = "openapi.json"
+from kelpie.api.reference import FILE
 
 
 def describe() -> dict[str, Any]:
@@ -30,9 +28,5 @@ def _lines(value: Any, depth: int) -> str:
     return "{\n" + ",\n".join(parts) + "\n}"
 
 
-def shipped() -> str:
-    return resources.files("kelpie.api").joinpath(FILE).read_text(encoding="utf-8")
-
-
 if __name__ == "__main__":
-    Path(str(resources.files("kelpie.api").joinpath(FILE))).write_text(as_text(describe()), encoding="utf-8")
+    Path(__file__).with_name(FILE).write_text(as_text(describe()), encoding="utf-8")

@@ -51,6 +51,7 @@ async def events(
     """The run's events, to its end. A client that goes away changes nothing for the run.
 
     calls_of  what the tool messages among some messages answer
+    What is ready together goes out in one piece: a fast model would otherwise cost a system call per token.
     """
     run_id, host = stream.run.id, house.workshop.host
     narrator = Narrator(run_id, fashion)
@@ -59,18 +60,20 @@ async def events(
         if pings:
             yield event(_ping(host, run_id))
         while True:
-            one = await watch.next(limits.PING_INTERVAL_MS)
-            if one is None:
-                if pings:
-                    yield event(_ping(host, run_id))
-            elif isinstance(one, Provisional):
-                for piece in narrator.pieces(one, host.clock.now_ms()):
-                    yield event(piece)
-            elif isinstance(one, Committed):
-                for whole in narrator.committed(one, await calls_of(one.messages)):
-                    yield event(whole)
-            else:
-                yield _end(one, house) if isinstance(one, Ended) else _lagged(run_id)
+            ready = await watch.next(limits.PING_INTERVAL_MS)
+            blocks: list[bytes] = []
+            for one in ready:
+                if isinstance(one, Provisional):
+                    blocks += map(event, narrator.pieces(one, host.clock.now_ms()))
+                elif isinstance(one, Committed):
+                    blocks += map(event, narrator.committed(one, await calls_of(one.messages)))
+                else:
+                    blocks.append(_end(one, house) if isinstance(one, Ended) else _lagged(run_id))
+            if not ready and pings:
+                blocks.append(event(_ping(host, run_id)))
+            if blocks:
+                yield b"".join(blocks)
+            if ready and isinstance(ready[-1], Ended | _Lagged):
                 return
     finally:
         watch.stop()
@@ -94,15 +97,19 @@ class _Watch:
             self._queue.put_nowait(one)
         self._queue.put_nowait(_Lagged())
 
-    async def next(self, duration_ms: float) -> RunEvent | _Lagged | None:
-        """The next event, or None if there is none within `duration_ms`."""
-        if not self._queue.empty():
-            return self._queue.get_nowait()
-        try:
-            async with self._host.clock.timeout(duration_ms):
-                return await self._queue.get()
-        except TimeoutError:
-            return None
+    async def next(self, duration_ms: float) -> list[RunEvent | _Lagged]:
+        """The events that came since the last call, waiting for one if there is none; empty if none comes within
+        `duration_ms`."""
+        ready: list[RunEvent | _Lagged] = []
+        if self._queue.empty():
+            try:
+                async with self._host.clock.timeout(duration_ms):
+                    ready.append(await self._queue.get())
+            except TimeoutError:
+                return []
+        while not self._queue.empty():
+            ready.append(self._queue.get_nowait())
+        return ready
 
     def stop(self) -> None:
         self._task.cancel()

@@ -32,12 +32,11 @@ Key = Annotated[str | None, typer.Option("--key", envvar="KELPIE_KEY", help="Bea
 def run() -> int:
     """Run the command line; an error of ours is one line and exit code 1."""
     try:
-        app(standalone_mode=False)
+        # Without standalone mode an Exit comes back as its code instead of ending the process.
+        ended = app(standalone_mode=False)
     except UmiError as error:
         Screen().bad(str(error))
         return 1
-    except typer.Exit as ended:
-        return ended.exit_code
     except typer.Abort:
         return 130
     except Exception as error:
@@ -46,7 +45,7 @@ def run() -> int:
             error.show()
             return int(error.exit_code)
         raise
-    return 0
+    return ended if isinstance(ended, int) else 0
 
 
 @app.command()

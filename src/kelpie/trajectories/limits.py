@@ -4,6 +4,7 @@ ERROR_TEXT_CHARS_MAX = 2_000
 MESSAGE_SEARCH_RESULTS_MAX = 100
 MESSAGE_SEARCH_QUERY_BYTES_MAX = 10_000
 MESSAGE_SEARCH_CANDIDATES_MAX = 400  # what the text index proposes before role and date filter
+LATEST_BYTES_MAX = 64_000_000  # of messages read at once
 RUN_INPUT_MESSAGES_MAX = 100
 EXPORT_PAGE_RUNS = 50  # runs read at a time, so that an export never holds the store for long
 EXPORT_RUNS_MAX = 100_000

@@ -17,7 +17,13 @@ _INSERT = "INSERT INTO message VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_TEXT = (
     "INSERT INTO message_text (rowid, own, scope) SELECT seq, ?3, ?4 FROM message WHERE tenant = ?1 AND id = ?2"
 )
-_LATEST = f"SELECT {_COLUMNS} FROM message WHERE tenant = ? AND agent_id = ? ORDER BY position DESC LIMIT ?"
+# The newest ?3 rows, or fewer: the one with which their bodies reach ?4 bytes is the last.
+_LATEST = (
+    f"SELECT {_COLUMNS} FROM message WHERE tenant = ?1 AND agent_id = ?2 AND position >= (SELECT min(position) FROM"
+    " (SELECT position, sum(size) OVER (ORDER BY position DESC) - size AS newer FROM"
+    " (SELECT position, length(body) AS size FROM message WHERE tenant = ?1 AND agent_id = ?2"
+    " ORDER BY position DESC LIMIT ?3)) WHERE newer < ?4) ORDER BY position"
+)
 _SEARCH = "SELECT rowid, rank FROM message_text WHERE message_text MATCH ? ORDER BY rank LIMIT ?"
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -61,10 +67,17 @@ def plan_add(messages: Iterable[StoredMessage]) -> Changes:
     return changes
 
 
-async def latest(view: View, tenant: str, agent_id: str, limit: int) -> list[StoredMessage]:
-    """The newest `limit` messages of an agent, oldest first."""
-    rows = await view.fetch(_LATEST, tenant, agent_id, limit)
-    return [message_from_row(row) for row in reversed(rows)]
+async def latest(
+    view: View, tenant: str, agent_id: str, limit: int, *, bytes_max: int = limits.LATEST_BYTES_MAX
+) -> list[StoredMessage]:
+    """The newest `limit` messages of an agent, oldest first; fewer if they would be more than `bytes_max` together."""
+    return [message_from_row(row) for row in await view.fetch(_LATEST, tenant, agent_id, limit, bytes_max)]
+
+
+async def of_run(view: View, tenant: str, run_id: str) -> list[StoredMessage]:
+    """Every message of a run, in order."""
+    sql = f"SELECT {_COLUMNS} FROM message WHERE tenant = ? AND run_id = ? ORDER BY position"
+    return [message_from_row(row) for row in await view.fetch(sql, tenant, run_id)]
 
 
 async def list_messages(

@@ -1,18 +1,22 @@
 """A store, an Analyst and small warehouses; and a driver that plays the agent's turn: model, tools, commit."""
 
+import asyncio
 import json
 
 import pytest
+from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee, build_flights
 
+from kelpie.analyst import connections
 from kelpie.analyst.agent import analyst_agent
 from kelpie.analyst.migrations import MIGRATIONS
 from kelpie.analyst.planner.model import PlannerModel
+from kelpie.analyst.semantic import records
 from kelpie.analyst.service import Analyst
 from kelpie.analyst.tools import analyst_tools
 from kelpie.demo.warehouse import semantic_model_yaml
 from kelpie.errors import CallerError
 from kelpie.tools.tool import Outcome, ToolContext
-from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee, build_flights
+from umi.dst import Host, ManualClock, Rng
 from umi.storage import Changes, SqliteDatabase, View
 from umi.wire.types import Message, Request, ToolSpec
 
@@ -47,11 +51,18 @@ async def database():
     await opened.close()
 
 
-@pytest.fixture
-async def analyst(host, data_folder):
-    made = Analyst(host, str(data_folder))
+@pytest.fixture(scope="session")
+def analyst(data_folder):
+    """One for all tests: it holds sources and catalogs, no rows, and its ids never repeat."""
+    made = Analyst(Host(clock=ManualClock(), rng=Rng("analyst")), str(data_folder))
     yield made
-    await made.close()
+    asyncio.run(made.close())
+
+
+@pytest.fixture(scope="session")
+def registered():
+    """path -> connection and semantic model, checked once and then written into each test's store."""
+    return {}
 
 
 class Desk:
@@ -75,8 +86,8 @@ class Desk:
         value = self.preferences
         return (
             f"{self.agent.system}\n\n<memory_blocks>\n<persona>\n<value>\nTables and charts are my life.\n</value>\n"
-            f"</persona>\n\n<preferences>\n<description>\nTables or charts\n</description>\n<metadata>\n- chars_current="
-            f"{len(value)}\n</metadata>\n<value>\n{value}\n</value>\n</preferences>\n</memory_blocks>"
+            f"</persona>\n\n<preferences>\n<description>\nTables or charts\n</description>\n<metadata>\n"
+            f"- chars_current={len(value)}\n</metadata>\n<value>\n{value}\n</value>\n</preferences>\n</memory_blocks>"
         )
 
     def request(self):
@@ -121,9 +132,10 @@ class Desk:
             for call in reply.tool_calls:
                 arguments = json.loads(call.arguments)
                 self.calls.append((call.name, arguments))
-                outcome = (
-                    self._remember(arguments) if call.name == REMEMBER.name else await self.call(call.name, **arguments)
-                )
+                if call.name == REMEMBER.name:
+                    outcome = self._remember(arguments)
+                else:
+                    outcome = await self.call(call.name, **arguments)
                 self.history.append(
                     Message(
                         role="tool",
@@ -146,23 +158,29 @@ class Desk:
         return [arguments for called, arguments in self.calls if called == name]
 
 
-async def _desk(host, database, analyst, path, yaml_text):
+async def open_desk(host, database, analyst, registered, path, yaml_text):
     view = View(database)
-    connection, changes = await analyst.plan_connection(view, TENANT, path, {"path": path})
-    await database.commit(changes)
-    record, changes = await analyst.plan_model(view, TENANT, connection.id, yaml_text)
-    await database.commit(changes)
+    if path in registered:
+        connection, record = registered[path]
+        await database.commit(await connections.plan_create(view, connection))
+        await database.commit(await records.plan_create(view, record))
+    else:
+        connection, changes = await analyst.plan_connection(view, TENANT, path, {"path": path})
+        await database.commit(changes)
+        record, changes = await analyst.plan_model(view, TENANT, connection.id, yaml_text)
+        await database.commit(changes)
+        registered[path] = connection, record
     return Desk(host, database, analyst, record, connection)
 
 
 @pytest.fixture
-async def flights(host, database, analyst, flights_path):
-    return await _desk(host, database, analyst, flights_path, semantic_model_yaml())
+async def flights(host, database, analyst, registered, flights_path):
+    return await open_desk(host, database, analyst, registered, flights_path, semantic_model_yaml())
 
 
 @pytest.fixture
-async def coffee(host, database, analyst, coffee_path):
-    return await _desk(host, database, analyst, coffee_path, COFFEE_YAML)
+async def coffee(host, database, analyst, registered, coffee_path):
+    return await open_desk(host, database, analyst, registered, coffee_path, COFFEE_YAML)
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import zlib
 
 import msgspec
 import pytest
+from tests.kelpie.analyst.conftest import TENANT
 
 from kelpie.analyst import results
 from kelpie.analyst.charts import build_spec, check_spec
 from kelpie.analyst.results import StoredQuery, Verdict
 from kelpie.analyst.table import ResultColumn
 from kelpie.errors import InternalError, InvalidInput, LimitExceeded
-from tests.kelpie.analyst.conftest import TENANT
 
 CARRIER = ResultColumn(name="carrier", kind="dimension", label="carrier", type="text")
 MONTH = ResultColumn(name="month", kind="time", label="month", type="date", grain="month")
@@ -46,6 +46,7 @@ SERIES = stored(
     [["A", "2013-01-01", 3.0], ["B", "2013-01-01", 5.0], ["A", "2013-02-01", None], ["B", "2013-02-01", 6.0],
      ["A", "2013-03-01", 4.0], ["B", "2013-03-01", 7.0]],
 )  # fmt: skip
+MONTHLY = stored([MONTH, DELAY], [[f"2013-0{n}-01", n] for n in range(1, 9)])
 PLAIN_SQL = stored([TEXT, VALUE], [["a.b", 1.5], ["c'd", 2.5]])
 
 
@@ -102,7 +103,7 @@ async def rendered(analyst, host, spec):
 
 @pytest.mark.parametrize(
     ("query", "kind"),
-    [(RANKING, None), (SERIES, None), (stored([MONTH, DELAY], [[f"2013-0{n}-01", n] for n in range(1, 9)]), "bar"), (PLAIN_SQL, None)],
+    [(RANKING, None), (SERIES, None), (MONTHLY, "bar"), (PLAIN_SQL, None)],
     ids=["ranking", "lines", "bars over time", "plain sql"],
 )  # fmt: skip
 async def test_a_png_shows_something(query, kind, analyst, host):

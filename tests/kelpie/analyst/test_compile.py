@@ -1,6 +1,7 @@
 """MetricQuery -> SQL: the numbers of hand-written SQL, in one order, the same text every time."""
 
 import pytest
+from tests.kelpie.analyst.warehouses import COFFEE_YAML, ask
 
 from kelpie.analyst.compile import compile_query
 from kelpie.analyst.guard import guard
@@ -9,7 +10,6 @@ from kelpie.analyst.semantic.reading import read_model
 from kelpie.analyst.table import as_cell
 from kelpie.demo.warehouse import semantic_model_yaml
 from kelpie.errors import InvalidInput, LimitExceeded
-from tests.kelpie.analyst.warehouses import COFFEE_YAML, ask
 
 FLIGHTS = read_model(semantic_model_yaml())
 COFFEE = read_model(COFFEE_YAML)
@@ -25,7 +25,8 @@ SAME = {
         FLIGHTS,
         {"metrics": ["average_arrival_delay", "arrived_flights"], "dimensions": ["carrier"], "time_from": "2013-06-01",
          "time_to": "2013-08-31", "order": [{"by": "average_arrival_delay"}], "limit": 5},
-        """SELECT a.name, avg(f.arr_delay), count(f.arr_delay) FROM flights f LEFT JOIN airlines a ON a.carrier = f.carrier
+        """SELECT a.name, avg(f.arr_delay), count(f.arr_delay) FROM flights f
+        LEFT JOIN airlines a ON a.carrier = f.carrier
         WHERE month(f.flight_date) IN (6, 7, 8) GROUP BY 1 ORDER BY 2 DESC NULLS LAST, 1 LIMIT 5""",
     ),
     "a time series": (
@@ -45,9 +46,10 @@ SAME = {
         {"metrics": ["flights"], "dimensions": ["manufacturer"],
          "filters": [{"dimension": "manufacturer", "values": ["Boeing"], "op": "not_in"},
                      {"dimension": "origin", "values": ["La Guardia", "John F Kennedy Intl"]}]},
-        """SELECT CASE WHEN p.manufacturer LIKE 'AIRBUS%' THEN 'Airbus' WHEN p.manufacturer = 'EMBRAER' THEN 'Embraer' END AS m,
-        count(*) FROM flights f LEFT JOIN planes p USING (tailnum)
-        WHERE p.manufacturer IS DISTINCT FROM 'BOEING' AND f.origin IN ('LGA', 'JFK') GROUP BY 1 ORDER BY 1 NULLS LAST""",
+        """SELECT CASE WHEN p.manufacturer LIKE 'AIRBUS%' THEN 'Airbus' WHEN p.manufacturer = 'EMBRAER' THEN 'Embraer'
+        END AS m, count(*) FROM flights f LEFT JOIN planes p USING (tailnum)
+        WHERE p.manufacturer IS DISTINCT FROM 'BOEING' AND f.origin IN ('LGA', 'JFK')
+        GROUP BY 1 ORDER BY 1 NULLS LAST""",
     ),
     "the rows without a value": (
         FLIGHTS,

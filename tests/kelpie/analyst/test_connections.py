@@ -4,12 +4,12 @@ import os
 
 import duckdb
 import pytest
+from tests.kelpie.analyst.conftest import TENANT
+from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee
 
 from kelpie.analyst import connections
 from kelpie.analyst.service import Analyst
 from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound
-from tests.kelpie.analyst.conftest import TENANT
-from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee
 from umi.dst import Host
 from umi.storage import View
 

@@ -6,12 +6,12 @@ import os
 
 import duckdb
 import pytest
+from tests.kelpie.analyst.test_guard import HOSTILE
+from tests.kelpie.analyst.warehouses import build_coffee
 
 from kelpie.analyst.duckdb_source import DuckDbSource
 from kelpie.analyst.workers import Workers
 from kelpie.errors import InvalidInput, QueryFailed
-from tests.kelpie.analyst.test_guard import HOSTILE
-from tests.kelpie.analyst.warehouses import build_coffee
 from umi.dst import Host
 
 # Some 10^10 pairs on one thread: minutes, if nothing stops it.
@@ -28,8 +28,10 @@ async def source(flights_path):
     workers.close()
 
 
-@pytest.mark.parametrize(("sql", "heads"), [case for case in HOSTILE if case.values[1].get("engine") == "refuses"])
-async def test_the_engine_alone_refuses_what_writes_or_reaches_out(sql, heads, source, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("title", "heads", "sql"), [case for case in HOSTILE if case.values[1].get("engine") == "refuses"]
+)
+async def test_the_engine_alone_refuses_what_writes_or_reaches_out(title, heads, sql, source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = os.stat(source.snapshot.path)
     with pytest.raises(QueryFailed):
@@ -56,7 +58,7 @@ async def test_no_statement_turns_the_locks_back(source):
         "threads = 8",
         "memory_limit = '9GB'",
     ):
-        with pytest.raises(QueryFailed, match="locked|cannot be changed|Cannot"):
+        with pytest.raises(QueryFailed, match="Cannot change configuration"):
             await source.query(f"SET {setting}", rows_max=1)
 
 
@@ -107,14 +109,15 @@ async def test_more_memory_than_allowed_is_an_error_not_a_crash(source):
 
 
 async def test_every_value_of_the_engine_becomes_json(source):
-    sql = """SELECT DATE '2013-01-02', TIMESTAMP '2013-01-02 03:04:05', TIME '10:00', INTERVAL 36 HOUR, 12.30::DECIMAL(9,2),
-        12345678901234567890.12::DECIMAL(38,2), 7::HUGEINT, 'NaN'::DOUBLE, true, NULL, [1, NULL], {'a': DATE '2013-01-02'},
-        MAP {'k': 1}, '\\x01'::BLOB, uuid_extract_version('8667df46-8725-41b4-843f-d753a568bf73'::UUID)"""
+    sql = """SELECT DATE '2013-01-02', TIMESTAMP '2013-01-02 03:04:05', TIME '10:00', INTERVAL 36 HOUR,
+        12.30::DECIMAL(9,2), 12345678901234567890.12::DECIMAL(38,2), 7::HUGEINT, 'NaN'::DOUBLE, true, NULL,
+        [1, NULL], {'a': DATE '2013-01-02'}, MAP {'k': 1}, '\\x01'::BLOB,
+        uuid_extract_version('8667df46-8725-41b4-843f-d753a568bf73'::UUID)"""
     table = await source.query(sql, rows_max=1)
     assert json.loads(json.dumps(table.rows)) == [
         [
-            "2013-01-02", "2013-01-02T03:04:05", "10:00:00", "1 day, 12:00:00", 12.3, "12345678901234567890.12", 7, "nan",
-            True, None, [1, None], {"a": "2013-01-02"}, {"k": 1}, "\\x01", 4,
+            "2013-01-02", "2013-01-02T03:04:05", "10:00:00", "1 day, 12:00:00", 12.3, "12345678901234567890.12", 7,
+            "nan", True, None, [1, None], {"a": "2013-01-02"}, {"k": 1}, "\\x01", 4,
         ]
     ]  # fmt: skip
     assert table.types[:2] == ["DATE", "TIMESTAMP"]

@@ -65,7 +65,9 @@ def test_a_period_is_read_as_its_days(text, first, last, label):
     assert read(text) == [(first, last, label)]
 
 
-@pytest.mark.parametrize("text", ["they may march", "the top 5", "2013 flights flew 20130", "first class", "last one", "h3", "q9"])
+@pytest.mark.parametrize(
+    "text", ["they may march", "the top 5", "2013 flights flew 20130", "first class", "last one", "h3", "q9"]
+)
 def test_what_is_no_period_is_left_alone(text):
     assert [found for found in read(text) if found[2] != "2013"] == []
 
@@ -97,12 +99,20 @@ def test_no_text_breaks_the_reader_and_every_period_runs_forward(text):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("delays", "delayed"), ("arrived", "arriving"), ("cancelled", "cancel"), ("carriers", "carrier"), ("companies", "company")],
+    [
+        ("delays", "delayed"),
+        ("arrived", "arriving"),
+        ("cancelled", "cancel"),
+        ("carriers", "carrier"),
+        ("companies", "company"),
+    ],
 )
 def test_words_of_one_family_share_a_stem(one, other):
     assert stem(one) == stem(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("arrival", "departure"), ("bus", "bu"), ("news", "new"), ("price", "prince")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("arrival", "departure"), ("bus", "bu"), ("news", "new"), ("price", "prince")]
+)
 def test_words_of_different_families_do_not(one, other):
     assert stem(one) != stem(other) or one == "news"

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kelpie.analyst.conftest import TENANT, Desk
+from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee
 
 from kelpie.analyst import results
 from kelpie.analyst.asking import rerun
@@ -16,8 +18,6 @@ from kelpie.analyst.semantic import records
 from kelpie.analyst.service import Analyst
 from kelpie.analyst.table import ResultColumn, ResultTable
 from kelpie.errors import InvalidInput, NotFound, NumberWithoutSource
-from tests.kelpie.analyst.conftest import TENANT, Desk
-from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee
 
 CARRIER = ResultColumn(name="carrier", kind="dimension", label="carrier", type="text")
 MONTH = ResultColumn(name="month", kind="time", label="month", type="date", grain="month")

@@ -2,10 +2,12 @@
 
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
 import duckdb
+import pytest
 
 COFFEE_YAML = (pathlib.Path(__file__).parent / "coffee.yaml").read_text(encoding="utf-8")
 
@@ -27,8 +29,9 @@ CREATE TABLE flights AS
 WITH n AS (SELECT range AS i FROM range(4000)), f AS (
     SELECT i,
         DATE '2013-01-01' + CAST((i * 37) % 365 AS INTEGER) AS flight_date,
-        CASE WHEN i % 500 = 3 THEN 'OO' ELSE ['9E','AA','AS','B6','DL','EV','F9','FL','HA','MQ','UA','US','VX','WN','YV'][1 + (i * 7) % 15] END
-            AS carrier,
+        CASE WHEN i % 500 = 3 THEN 'OO' ELSE
+            ['9E','AA','AS','B6','DL','EV','F9','FL','HA','MQ','UA','US','VX','WN','YV'][1 + (i * 7) % 15]
+        END AS carrier,
         ['EWR','JFK','LGA'][1 + (i // 3) % 3] AS origin,
         ['LAX','ORD','MDW','BOS','LGB','MIA','SJU'][1 + (i // 5) % 7] AS dest,
         i % 53 = 0 AS cancelled
@@ -36,15 +39,18 @@ WITH n AS (SELECT range AS i FROM range(4000)), f AS (
 )
 SELECT CAST(i + 1 AS INTEGER) AS flight_id, flight_date, carrier, origin, dest, cancelled,
     CAST(i % 3000 AS INTEGER) AS flight, 'N' || (i % 60) AS tailnum, CAST(5 + i % 18 AS SMALLINT) AS hour,
-    CASE WHEN NOT cancelled THEN CAST((i * 31) % 90 - 20 + length(carrier || dest) + ascii(carrier) % 13 AS INTEGER) END AS dep_delay,
+    CASE WHEN NOT cancelled
+        THEN CAST((i * 31) % 90 - 20 + length(carrier || dest) + ascii(carrier) % 13 AS INTEGER) END AS dep_delay,
     CASE WHEN NOT cancelled AND i % 97 <> 0
-        THEN CAST((i * 31) % 90 - 30 + (i * 13) % 21 + ascii(carrier) % 13 + month(flight_date) AS INTEGER) END AS arr_delay,
+        THEN CAST((i * 31) % 90 - 30 + (i * 13) % 21 + ascii(carrier) % 13 + month(flight_date) AS INTEGER)
+        END AS arr_delay,
     CASE WHEN NOT cancelled THEN CAST(60 + (i * 11) % 300 AS INTEGER) END AS air_time,
     CAST(200 + (i * 17) % 2300 AS INTEGER) AS distance
 FROM f
 """
 _PLANES = """
-CREATE TABLE planes AS SELECT 'N' || range AS tailnum, ['BOEING','AIRBUS','AIRBUS INDUSTRIE','EMBRAER'][1 + range % 4] AS manufacturer
+CREATE TABLE planes AS
+SELECT 'N' || range AS tailnum, ['BOEING','AIRBUS','AIRBUS INDUSTRIE','EMBRAER'][1 + range % 4] AS manufacturer
 FROM range(50)
 """
 _SALARIES = "CREATE TABLE salaries AS SELECT 'Ada' AS person, 5000 AS amount"
@@ -61,6 +67,23 @@ FROM range(1500)
 _SHOPS = (
     "CREATE TABLE shops AS SELECT * FROM (VALUES (1, 'Leith'), (2, 'Portobello'), (3, 'Morningside')) AS s(no, quarter)"
 )
+
+
+# A case in a .sql file: `-- title:`, more heads, then SQL up to the next title.
+_CASE = re.compile(
+    r"^-- title: (?P<title>.+)\n(?P<heads>(?:-- \w+:.*\n)+)(?P<sql>(?:.|\n)+?)(?=\n-- title: |\Z)", re.MULTILINE
+)
+
+
+def sql_cases(pattern):
+    """(title, heads, sql) of every case in the files, as parameters of a test: SQL is reviewed as SQL."""
+    found = []
+    for path in sorted(pathlib.Path(__file__).parent.glob(pattern)):
+        for case in _CASE.finditer(path.read_text(encoding="utf-8")):
+            heads = dict(re.findall(r"-- (\w+): ?(.*)", case["heads"]))
+            found.append(pytest.param(case["title"], heads, case["sql"].strip(), id=f"{path.stem}: {case['title']}"))
+    assert found, f"no cases in {pattern}"
+    return found
 
 
 def build_flights(path):

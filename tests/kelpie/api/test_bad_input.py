@@ -277,7 +277,7 @@ def test_a_fact_that_is_blank_or_too_long_is_refused(live, http):
     assert http.get(path).json() == []
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v2/agents", "/v1/agents/x/y/z", "/", "/docs"])
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v2/agents", "/v1/agents/x/y/z", "/", "/redoc"])
 def test_an_unknown_path_is_404_and_says_so(http, path):
     answer = http.get(path)
     assert (answer.status_code, answer.json()) == (404, {"detail": f"there is nothing at {path}"})

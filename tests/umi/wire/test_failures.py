@@ -1,13 +1,14 @@
 """How calls fail, on both wires and over a real socket: cut, stalled, refused, garbled, retried, cancelled."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
 
 from umi import limits
 from umi.errors import ModelError
-from umi.wire import AnthropicWire, HttpTransport, MemoryTransport, OpenAIWire
+from umi.wire import AnthropicWire, HttpTransport, MemoryTransport, OpenAIWire, Response
 from umi.wire.memory import canned
 from umi.wire.types import Message, Request
 
@@ -411,6 +412,43 @@ async def test_a_listener_that_raises_ends_the_call_and_closes_the_connection(pr
         async with asyncio.timeout(5):
             await server.left.wait()
     await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    "how", ["a reply", "a refusal", "garbage", "a cut", "a listener that raises", "a cancellation"]
+)
+async def test_every_call_lets_go_of_its_response(wire, host, how):
+    """Not when the response happens to be collected, but before the call returns."""
+    let_go, reached = [], asyncio.Event()
+    cut = {"a cut": BEGIN[wire], "a cancellation": BEGIN[wire]}
+    body = {"a refusal": b"{}", "garbage": b"data: {\n\n", **cut}.get(how, BEGIN[wire] + END[wire])
+
+    async def chunks():
+        yield body
+        if how == "a cancellation":
+            reached.set()
+            await asyncio.Event().wait()
+
+    async def close():
+        let_go.append(how)
+
+    async def answer(_):
+        status = 400 if how == "a refusal" else 200
+        return Response(status, {"content-type": "text/event-stream"}, chunks(), close)
+
+    def listen(_):
+        if how == "a listener that raises":
+            raise ZeroDivisionError
+
+    wired = WIRES[wire](MemoryTransport(answer), "http://provider.example", KEY, host)
+    task = host.spawn(wired.reply(REQUEST, listen), "call")
+    if how == "a cancellation":
+        await reached.wait()
+        assert let_go == []
+        task.cancel()
+    with contextlib.suppress(ModelError, ZeroDivisionError, asyncio.CancelledError):
+        await task
+    assert let_go == [how]
 
 
 async def test_cancelling_while_waiting_to_retry_makes_no_further_call(host, wire):

@@ -8,6 +8,7 @@ from kelpie.analyst.planner.asked import Refused
 from kelpie.analyst.planner.lexicon import BEFORE_DIMENSION, Mention, Term, phrase_ends_at
 from kelpie.analyst.planner.reading import Reading, Stop
 
+_BEFORE_VALUE = frozenset("the for and or in at of to with those".split())
 _COUNTED = ["number of", "how many", "count of"]
 
 
@@ -102,7 +103,7 @@ def _by_cue(reading: Reading, mention: Mention) -> Mention:
 def _is_excluded(reading: Reading, start: int, left_out: set[int]) -> bool:
     """Whether "except" or the like is before the value, or before one it is listed with."""
     words, at = reading.words, start - 1
-    while at >= 0 and (words[at] in ("the", "for", "and", "or") or at in left_out):
+    while at >= 0 and (words[at] in _BEFORE_VALUE or at in left_out):
         at -= 1
     if at >= 0 and words[at] in english.EXCEPT:
         reading.known.add(at)

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from kelpie.agents import limits as agent_limits
-from kelpie.agents import limits as agent_limits
 from kelpie.api import limits
 from kelpie.api.wire.messages import Fashion
 from kelpie.errors import InvalidInput, NotServed
