@@ -94,6 +94,11 @@ class Silo:
         """How many activations this silo holds."""
         return self._live
 
+    @property
+    def slots(self) -> int:
+        """How many actors have an activation, mail, or a reserved place here."""
+        return len(self._slots)
+
     def reserve(self, actor_id: ActorId) -> None:
         """Take a place in the mailbox before the command is made durable. Raises QueueFull: store nothing then."""
         slot = self._slots.setdefault(actor_id, _Slot())

@@ -7,6 +7,7 @@ profile   agents with all that belongs to them, in a few reads
 inbox     accept: the acknowledgement; and what sees every run to its end
 actor     the agent as an actor; history: its messages in memory
 turn      the loop: model call, tool calls, commit; scene: what a step starts from
+work      one step under way, and the records it becomes; replies: a model's reply made fit to be stored
 calls     tool calls brought to an outcome
 context   what the model is shown, within the token budget
 stream    what a run tells those who watch

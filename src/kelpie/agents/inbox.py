@@ -57,7 +57,10 @@ class Inbox:
             created_at_ms=host.clock.now_ms(),
         )
         ref = self._silo.ref(ACTOR_KIND, agent_id, tenant)
-        changes = agents.exists(ref.actor_id).extend(runs.plan_accept(run))
+        try:
+            changes = agents.exists(ref.actor_id).extend(runs.plan_accept(run))
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"a message holds {error.object[error.start]!a}, which is no character") from None
         place, streams = _Place(ref), list[RunStream]()
 
         def told() -> None:

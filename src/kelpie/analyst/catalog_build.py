@@ -1,6 +1,6 @@
 """Fills a catalog: the semantic model's words, and from the data the days they cover and the values dimensions have."""
 
-from typing import Any, Protocol
+from typing import Any
 
 from sqlglot import exp
 
@@ -15,16 +15,13 @@ from kelpie.analyst.catalog import (
     CatalogValue,
 )
 from kelpie.analyst.compile import base_of, expression, select_over
+from kelpie.analyst.duckdb_source import DuckDbSource
 from kelpie.analyst.guard import DIALECT, guard
 from kelpie.analyst.semantic.model import Dimension, Metric, SemanticModel
 from kelpie.analyst.table import Table
 
 
-class Source(Protocol):
-    async def query(self, sql: str, *, rows_max: int) -> Table: ...
-
-
-async def build_catalog(model: SemanticModel, source: Source, semantic_model_id: str) -> Catalog:
+async def build_catalog(model: SemanticModel, source: DuckDbSource, semantic_model_id: str) -> Catalog:
     """Raises QueryFailed if the source can't be asked."""
     return Catalog(
         semantic_model_id=semantic_model_id,
@@ -72,7 +69,7 @@ def _metric(model: SemanticModel, metric: Metric) -> CatalogMetric:
     )
 
 
-async def _dimension(model: SemanticModel, source: Source, dimension: Dimension) -> CatalogDimension:
+async def _dimension(model: SemanticModel, source: DuckDbSource, dimension: Dimension) -> CatalogDimension:
     values: list[CatalogValue] = []
     complete = False
     if dimension.list_values:
@@ -90,7 +87,7 @@ async def _dimension(model: SemanticModel, source: Source, dimension: Dimension)
     )
 
 
-async def _values(model: SemanticModel, source: Source, dimension: Dimension) -> tuple[list[CatalogValue], bool]:
+async def _values(model: SemanticModel, source: DuckDbSource, dimension: Dimension) -> tuple[list[CatalogValue], bool]:
     tree = expression(dimension.expr, dimension.line)
     columns = [("value", tree)]
     if dimension.also is not None:
@@ -111,7 +108,7 @@ async def _values(model: SemanticModel, source: Source, dimension: Dimension) ->
     return [CatalogValue(value, also) for value, also in listed], complete
 
 
-async def _time(model: SemanticModel, source: Source) -> CatalogTime | None:
+async def _time(model: SemanticModel, source: DuckDbSource) -> CatalogTime | None:
     if model.time is None:
         return None
     tree = expression(model.time.expr, model.time.line)
@@ -123,6 +120,6 @@ async def _time(model: SemanticModel, source: Source) -> CatalogTime | None:
     return CatalogTime(label=model.time.label, grains=list(model.time.grains), first=first[:10], last=last[:10])
 
 
-async def _run(model: SemanticModel, source: Source, select: exp.Select) -> Table:
+async def _run(model: SemanticModel, source: DuckDbSource, select: exp.Select) -> Table:
     guarded = guard(select.sql(dialect=DIALECT), model.tables)
     return await source.query(guarded.sql, rows_max=limits.QUERY_ROWS_MAX)

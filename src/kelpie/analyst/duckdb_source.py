@@ -12,7 +12,7 @@ import msgspec
 
 from kelpie.analyst import limits
 from kelpie.analyst.table import Table, bounded_rows
-from kelpie.analyst.workers import Workers
+from kelpie.analyst.workers import Job, Stopped, Workers
 from kelpie.errors import InvalidInput, MissingExtra, QueryFailed
 from umi.dst import Host
 
@@ -36,6 +36,10 @@ SELECT table_name, column_name, data_type FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
 ORDER BY table_name, column_index
 """
+
+
+# Names, types, rows, and whether rows were left out.
+_Rows = tuple[list[str], list[str], list[list[Any]], bool]
 
 
 class SourceTable(msgspec.Struct, frozen=True):
@@ -62,6 +66,8 @@ class DuckDbSource:
         self._host = host
         self._workers = workers
         self._connection = connection
+        self._closing = False
+        self._running: dict[Job[_Rows], DuckDBPyConnection] = {}  # each query's job and its cursor
 
     @classmethod
     async def open(cls, host: Host, path: str, workers: Workers) -> "DuckDbSource":
@@ -114,6 +120,7 @@ class DuckDbSource:
         except Exception as error:  # a closed connection; duckdb's classes are not imported here
             raise QueryFailed(f"the source is closed: {_first_line(error)}") from error
         job = self._workers.start(lambda: _run(cursor, sql, rows_max))
+        self._running[job] = cursor
         try:
             async with self._host.clock.timeout(timeout_ms):
                 columns, types, rows, truncated = await job.wait()
@@ -122,14 +129,32 @@ class DuckDbSource:
             raise QueryFailed(
                 f"the query took longer than {timeout_ms:,.0f} ms and was stopped; narrow it down and ask again"
             ) from error
+        except Stopped as error:
+            raise QueryFailed("the query was stopped before it began, because its source was closed") from error
         except BaseException:
             await job.stop(cursor.interrupt)  # after an error of its own there is nothing left to stop
             raise
+        finally:
+            del self._running[job]
+            if self._closing and not self._running:
+                self._connection.close()
         duration_ms = self._host.clock.monotonic_ms() - started_ms
         return Table(columns=columns, types=types, rows=rows, truncated=truncated, duration_ms=duration_ms)
 
     async def close(self) -> None:
-        await self._workers.run(self._connection.close)
+        """Let go of the file, once the queries that run have ended: closing would take their results away."""
+        self._closing = True
+        if not self._running:
+            await self._workers.run(self._connection.close)
+
+    async def stop(self) -> None:
+        """Interrupt what runs, then close: the process need not wait for a query nobody will read."""
+        running = list(self._running.items())
+        for job, _ in running:
+            job.call_off()
+        for job, cursor in running:
+            await job.stop(cursor.interrupt)
+        await self.close()
 
 
 def _snapshot(path: str) -> Snapshot:
@@ -137,7 +162,7 @@ def _snapshot(path: str) -> Snapshot:
     return Snapshot(path, state.st_size, state.st_mtime_ns // 1_000_000)
 
 
-def _run(cursor: "DuckDBPyConnection", sql: str, rows_max: int) -> tuple[list[str], list[str], list[list[Any]], bool]:
+def _run(cursor: "DuckDBPyConnection", sql: str, rows_max: int) -> _Rows:
     import duckdb
 
     try:

@@ -52,20 +52,29 @@ class Analyst:
         Raises InvalidInput (no such database, or outside the allowed folders), MissingExtra.
         """
         path = self._path(connection)
+        source = self._open_already(path)
+        if source is not None:
+            return source
         async with self._opening:
-            source = self._sources.get(path)
-            if source is not None and source.is_current():
-                self._sources.move_to_end(path)
-                return source
+            source = self._open_already(path)
             if source is not None:
-                del self._sources[path]
-                await source.close()
+                return source
+            replaced = self._sources.pop(path, None)
+            if replaced is not None:
+                await replaced.close()
             source = await DuckDbSource.open(self.host, path, self._workers)
             self._sources[path] = source
             while len(self._sources) > limits.SOURCES_OPEN_MAX:
                 _, oldest = self._sources.popitem(last=False)
                 await oldest.close()
             return source
+
+    def _open_already(self, path: str) -> DuckDbSource | None:
+        source = self._sources.get(path)
+        if source is None or not source.is_current():
+            return None
+        self._sources.move_to_end(path)
+        return source
 
     def _path(self, connection: Connection) -> str:
         path = os.path.realpath(os.path.join(self._folders[0], connection.config["path"]))
@@ -135,7 +144,8 @@ class Analyst:
         return await render_png(chart.spec, self._workers)
 
     async def close(self) -> None:
+        """Stop what still runs and let go of every file."""
         for source in self._sources.values():
-            await source.close()
+            await source.stop()
         self._sources.clear()
         self._workers.close()

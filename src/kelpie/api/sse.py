@@ -93,9 +93,12 @@ class _Watch:
         self._task = host.spawn(self._move(stream), f"watch {stream.run.id}")
 
     async def _move(self, stream: RunStream) -> None:
+        ended = False
         async for one in stream.watch():
             self._queue.put_nowait(one)
-        self._queue.put_nowait(_Lagged())
+            ended = isinstance(one, Ended)
+        if not ended:
+            self._queue.put_nowait(_Lagged())
 
     async def next(self, duration_ms: float) -> list[RunEvent | _Lagged]:
         """The events that came since the last call, waiting for one if there is none; empty if none comes within

@@ -18,6 +18,7 @@ SANDBOX_ENVIRONMENT_NAMES_MAX = 100
 SANDBOX_CALLS_AT_ONCE_MAX = 8
 SANDBOX_WAIT_MS_MAX = 60_000  # for one of these places
 SANDBOX_KILL_POLL_MS = 5
+SANDBOX_BURIAL_MS_MAX = 1_000  # the event loop is held for so long at most, when a call is cancelled twice
 SANDBOX_KILL_WAIT_MS_MAX = 5_000  # from SIGKILL until every pipe is closed
 # One reserved uid per place, so that the kernel counts each call's processes alone. No distribution hands these out:
 # they lie between the dynamic users of systemd and the accounts of people.

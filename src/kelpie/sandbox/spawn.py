@@ -212,11 +212,19 @@ async def _settle(host: Host, process: Process, tasks: list[asyncio.Task[None]])
     if process.poll() is not None and all(task.done() for task in tasks):
         return
     _kill(process)
-    with contextlib.suppress(TimeoutError):
+    try:
         async with host.clock.timeout(limits.SANDBOX_KILL_WAIT_MS_MAX):
             await asyncio.wait(tasks)
             # A host that closes has cancelled the task that waits for the end as well.
             while process.poll() is None:
                 await host.clock.sleep(limits.SANDBOX_KILL_POLL_MS)
-    for task in tasks:
-        task.cancel()
+    except TimeoutError:
+        pass
+    except asyncio.CancelledError:
+        # Cancelled while it settles: it was killed, so its end is a matter of milliseconds, and is waited for here.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(limits.SANDBOX_BURIAL_MS_MAX / 1000)
+        raise
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -27,7 +27,7 @@ from umi.dst.workers import Workers
 
 OUR_PACKAGES = ("umi", "kelpie")
 # Modules that only pass a draw on: whoever called them is meant.
-_PASSING = {"random", "secrets", "uuid", "tempfile", __name__}
+_PASSING = {"random", "secrets", "uuid", __name__}
 _NETWORK = "a transport that is handed in (umi.wire.Transport)"
 _PROCESS = "a sandbox or tool that is handed in"
 _THREAD = "async code, or host.spawn"
@@ -99,7 +99,10 @@ class _Guards:
 
     def remove(self) -> None:
         for owner, name, original in reversed(self._replaced):
-            setattr(owner, name, original)
+            if original is _INHERITED:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
 
     def on_this_thread(self) -> bool:
         """Other threads, a test runner's for example, live in the real world."""
@@ -109,7 +112,7 @@ class _Guards:
         self._loop.fail(Leak(f"{what} reaches outside the simulation (from {_caller()}); use {instead}"))
 
     def _replace(self, owner: Any, name: str, new: Any) -> None:
-        self._replaced.append((owner, name, owner.__dict__[name]))
+        self._replaced.append((owner, name, owner.__dict__.get(name, _INHERITED)))
         setattr(owner, name, new)
 
     def _refuse(self, owner: Any, name: str, instead: str) -> None:
@@ -192,7 +195,7 @@ class _Guards:
                 return submit_to(executor, work, *args, **options)
             return workers.submit(executor, lambda: work(*args, **options))
 
-        def shutdown(executor: Any, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT002 - its signature
+        def shutdown(executor: Any, wait: bool = True, *, cancel_futures: bool = False) -> None:
             if self.on_this_thread() and (wait or cancel_futures):
                 workers.finish(executor, cancel=cancel_futures)
             shut_down(executor, wait and not self.on_this_thread(), cancel_futures=cancel_futures)
@@ -255,5 +258,6 @@ def _on_audit_event(event: str, _args: object) -> None:
         _current.refuse(event, _REFUSED_EVENTS[event])
 
 
+_INHERITED = object()
 _current: _Guards | None = None
 _hooked: list[bool] = []

@@ -5,6 +5,8 @@ time (without a cost, a timeout never races with the work it bounds). When nothi
 next timer. What breaks this from outside is refused by umi.dst.guards.
 """
 
+# ruff: noqa: SLF001 - a loop works on the insides of asyncio's handles, as asyncio's own loops do
+
 import asyncio
 import contextlib
 import gc
@@ -37,6 +39,7 @@ VIRTUAL_MS_MAX = 30 * 86_400_000.0
 STEPS_BETWEEN_COLLECTIONS = 5_000
 START_S = 1_000.0  # not zero, which `if deadline:` would take for none
 _END_ROUNDS_MAX = 100
+_PLACE_FRAMES_MAX = 3
 
 Trace = list[str]
 
@@ -102,34 +105,35 @@ class SimLoop(base_events.BaseEventLoop):
         if not self._is_gone(handle):
             self._count_step(handle)
             handle._run()
+            if self.steps > self._steps_max:
+                self.fail(StepLimit(f"{self._steps_max:,} steps were not enough; waiting: {self._waiting()}"))
 
     def _wake_timers(self) -> None:
         timers = self._scheduled
         while timers and (timers[0].when() <= self._now_s or self._is_gone(timers[0])):
             timer = heapq.heappop(timers)
-            timer._scheduled = False  # type: ignore[attr-defined]
+            timer._scheduled = False  # type: ignore[attr-defined] # asyncio's own
             if not self._is_gone(timer):
                 self._ready.append(timer)
 
     def _jump(self) -> None:
         """Nothing is ready: exactly onto the next timer, so that no rounding moves it before its time."""
         if not self._scheduled:
-            raise Deadlock(f"nothing can run and no timer is pending; waiting: {self._waiting()}")
+            self.fail(Deadlock(f"nothing can run and no timer is pending; waiting: {self._waiting()}"))
         self._now_s = self._scheduled[0].when()
         if self._now_s > self._end_s:
-            raise TimeLimit(f"{self.virtual_ms:,.0f} ms of virtual time are over; waiting: {self._waiting()}")
+            self.fail(TimeLimit(f"{self.virtual_ms:,.0f} ms of virtual time are over; waiting: {self._waiting()}"))
         self._wake_timers()
 
     def _is_gone(self, handle: asyncio.Handle) -> bool:
         """Cancelled, or of an incarnation that died."""
         if handle._cancelled:
             return True
-        return bool(self._frozen) and handle._context.get(INCARNATION, "") in self._frozen  # type: ignore[attr-defined]
+        context: Context = handle._context  # type: ignore[attr-defined] # asyncio's own
+        return bool(self._frozen) and context.get(INCARNATION, "") in self._frozen
 
     def _count_step(self, handle: asyncio.Handle) -> None:
         self.steps += 1
-        if self.steps > self._steps_max:
-            raise StepLimit(f"{self._steps_max:,} steps were not enough; waiting: {self._waiting()}")
         self._now_s += STEP_COST_S_MAX * self._draw()
         self.note(_label(handle))
         if self.steps % STEPS_BETWEEN_COLLECTIONS == 0:
@@ -171,11 +175,11 @@ class SimLoop(base_events.BaseEventLoop):
     def create_task(  # type: ignore[override] # a SimTask for every type of result
         self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None
     ) -> SimTask:
-        self._check_closed()
+        self._check_closed()  # type: ignore[attr-defined] # asyncio's own
         return SimTask(coro, self.next_number(), loop=self, name=name, context=context)
 
     def set_task_factory(self, factory: Any) -> None:
-        self.fail(Leak("a task factory of its own would undo the order of tasks; leave it to the simulation"))
+        self.fail(Leak(f"the task factory {factory!r} would undo the order of tasks; leave it to the simulation"))
 
     def create_future(self) -> SimFuture:
         return SimFuture(self.next_number(), loop=self)
@@ -203,9 +207,11 @@ class SimLoop(base_events.BaseEventLoop):
 
     # ---- threads
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override] # any object is an executor here
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """The function runs whole, later, on this thread; see umi.dst.workers."""
-        self._check_closed()
+        self._check_closed()  # type: ignore[attr-defined] # asyncio's own
         return asyncio.wrap_future(self.workers.submit(executor, partial(func, *args)), loop=self)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's signature
@@ -232,11 +238,12 @@ class SimLoop(base_events.BaseEventLoop):
 
     def finish(self) -> None:
         """Cancel what still runs, oldest first, and let it end; then close what refuses or was frozen."""
-        try:
-            self._cancel_all()
-            self.run_until_complete(self.shutdown_asyncgens())
-        except SimError as error:
-            self.problems.append(f"while tasks were cancelled at the end: {error!r}")
+        if self._fatal is None:
+            try:
+                self._cancel_all()
+                self.run_until_complete(self.shutdown_asyncgens())
+            except SimError as error:
+                self.problems.append(f"while tasks were cancelled at the end: {error!r}")
         self.problems += [f"{task.get_name()} refuses to end; it is in {_place(task)}" for task in self._pending()]
         gc.collect()
         self.note(f"end {self.problems}")
@@ -266,15 +273,20 @@ def _label(handle: asyncio.Handle) -> str:
     task = task_of(handle)
     if task is not None:
         return f"{task.number} {task.get_name()}"
-    callback: Any = handle._callback  # type: ignore[attr-defined]
+    callback: Any = handle._callback  # type: ignore[attr-defined] # asyncio's own
     while isinstance(callback, partial):
         callback = callback.func
     return getattr(callback, "__qualname__", None) or type(callback).__name__
 
 
 def _place(task: SimTask) -> str:
-    frames = task.get_stack(limit=1)
-    return f"{frames[-1].f_code.co_qualname}:{frames[-1].f_lineno}" if frames else "its end"
+    """Where a task waits: the innermost calls, as far as they are coroutines."""
+    frames: list[str] = []
+    inner: Any = task.get_coro()
+    while (frame := getattr(inner, "cr_frame", None)) is not None:
+        frames.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+        inner = inner.cr_await
+    return " > ".join(frames[-_PLACE_FRAMES_MAX:]) or "its end"
 
 
 _REFUSED = (

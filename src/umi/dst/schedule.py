@@ -14,8 +14,9 @@ from umi.dst.rng import Rng
 from umi.dst.tasks import SimTask
 
 Schedule = Literal["uniform", "sticky", "fifo"]
-# After PCT (Burckhardt et al., ASPLOS 2010): priorities that rarely change. Few changes starve a task for long.
-STICKY_CHANGE_SHARE = 0.03
+# After PCT (Burckhardt et al., ASPLOS 2010): priorities that rarely change. The share of steps after which one does is
+# drawn between these, on a logarithmic scale: few changes starve a task for long, many begin to starve it sooner.
+STICKY_CHANGE_MIN, STICKY_CHANGE_MAX = 0.02, 0.5
 
 
 class Ready(Protocol):
@@ -52,6 +53,7 @@ class Sticky:
 
     def __init__(self, rng: Rng) -> None:
         self._draw = rng.random
+        self._change = STICKY_CHANGE_MIN * (STICKY_CHANGE_MAX / STICKY_CHANGE_MIN) ** self._draw()
         self._heap: list[tuple[float, int, asyncio.Handle]] = []
         self._priority: dict[int, float] = {}
         self._appended = 0
@@ -70,7 +72,7 @@ class Sticky:
 
     def popleft(self) -> asyncio.Handle:
         handle = heapq.heappop(self._heap)[2]
-        if (task := task_of(handle)) is not None and self._draw() < STICKY_CHANGE_SHARE:
+        if (task := task_of(handle)) is not None and self._draw() < self._change:
             self._priority[task.number] = self._draw()
         return handle
 

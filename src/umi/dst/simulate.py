@@ -21,14 +21,14 @@ class SimClock(SystemClock):
     """The loop's time as a Host's clock. What records say can jump and drift, as a machine's clock does; durations
     and deadlines can't.
 
-    on_fault  told "clock.jump" or "clock.drift" each time one is injected, for whoever counts faults
+    on_fault  told "clock.jump" or "clock.drift" each time one is injected, for whoever counts faults (Faults.fire)
     """
 
     EPOCH_MS = 1_750_000_000_000
 
-    def __init__(self, loop: SimLoop, on_fault: Callable[[str], None] | None = None) -> None:
+    def __init__(self, loop: SimLoop) -> None:
+        self.on_fault: Callable[[str], None] = lambda _: None
         self._loop = loop
-        self._on_fault = on_fault or (lambda _: None)
         self._drift = 0.0
         self._wall_ms = float(self.EPOCH_MS)  # what the clock said at `_since_ms`
         self._since_ms = 0.0
@@ -45,13 +45,13 @@ class SimClock(SystemClock):
     def jump(self, by_ms: float) -> None:
         """Somebody set the machine's clock, forwards or backwards."""
         self._wall_ms, self._since_ms = self._wall() + by_ms, self._loop.virtual_ms
-        self._on_fault("clock.jump")
+        self.on_fault("clock.jump")
 
     def drift(self, parts_per_million: float) -> None:
         """From now on the clock runs this much too fast, or too slow."""
         self._wall_ms, self._since_ms = self._wall(), self._loop.virtual_ms
         self._drift = parts_per_million / 1e6
-        self._on_fault("clock.drift")
+        self.on_fault("clock.drift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,16 @@ def simulate(
                 steps, virtual_ms = loop.steps, loop.virtual_ms
             finally:
                 loop.finish()
-        if loop.problems:
-            raise Unhandled("; ".join(loop.problems))
+        _raise_unhandled(loop.problems)
     except BaseException as error:
         error.add_note(f"seed {seed!r}, schedule {loop.schedule}: step {loop.steps:,} at {loop.virtual_ms:,.3f} ms")
         raise
     return SimResult(value, loop.digest, steps, virtual_ms, loop.schedule, loop.workers.ran, loop.ambient)
+
+
+def _raise_unhandled(problems: list[str]) -> None:
+    if problems:
+        raise Unhandled("; ".join(problems))
 
 
 async def _awaited(main: Callable[[Host], Awaitable[T]], host: Host) -> T:

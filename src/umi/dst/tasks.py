@@ -69,7 +69,7 @@ class SimTask(asyncio.Task[Any]):
         self._log_destroy_pending = False
         for _ in range(_CLOSE_ATTEMPTS_MAX):
             try:
-                self.get_coro().close()  # type: ignore[union-attr] # a task's coroutine has `close`; typeshed says Awaitable
+                self.get_coro().close()
             except BaseException:  # noqa: BLE001, S112 - a dead node's last words: nobody is there to hear them
                 continue
             return

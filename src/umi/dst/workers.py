@@ -4,6 +4,8 @@ What a real pool allows stays possible: the loop goes on meanwhile, a job may or
 cancelled, jobs of a pool with one worker run in the order of submission, others overtake one another.
 """
 
+# ruff: noqa: SLF001 - asyncio gives no other way to say that no loop runs here
+
 import asyncio
 import math
 from collections import deque
@@ -16,7 +18,7 @@ from umi.dst.rng import Rng
 from umi.dst.tasks import INCARNATION
 
 DEFAULT_POOL_WORKERS = 8  # asyncio's own number depends on the machine
-# A run draws its mean duration of a job from here, on a logarithmic scale: the disk is fast in one seed, slow in another.
+# A run draws its mean duration of a job from here, on a logarithmic scale: fast disks in one seed, slow ones in another.
 _MEAN_MS_MIN, _MEAN_MS_MAX = 0.05, 20.0
 
 

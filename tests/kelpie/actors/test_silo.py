@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from kelpie.actors import MIGRATIONS, ActorId, Placement, Silo, limits, plan_forget
-from kelpie.errors import Fenced, InvalidInput, QueueFull, StoreError
+from kelpie.errors import Fenced, InternalError, InvalidInput, NotFound, QueueFull, StoreError
 from kelpie.events import ActivationChanged, Events
 from umi.storage import Changes, Migration, SqliteDatabase
 
@@ -172,3 +172,96 @@ async def test_without_the_fence_two_activations_would_both_write(scene):
     await Placement.claim(scene.database, ADA, "silo-2")
     await scene.database.commit(Changes().write("INSERT INTO log VALUES ('ada', 'zombie')"))
     assert await scene.stored() == ["first", "zombie"]
+
+
+async def test_a_command_that_is_tried_again_keeps_its_place(scene):
+    """What came later waits, also while the one before it pauses between two attempts."""
+    errors = []
+
+    def again(error):
+        errors.append(error)
+        return 1000 if len(errors) < 3 else None
+
+    broken = scene.silo.tell(ADA, StoreError("the disk failed"), again)
+    later = scene.silo.tell(ADA, "later")
+    with pytest.raises(StoreError):
+        await broken
+    assert len(errors) == 3
+    assert not later.done()
+    assert await later == ["later"]
+    assert [actor.placement.epoch for actor in scene.actors] == [1, 2, 3, 4]
+
+
+async def test_an_actor_that_is_tried_again_is_not_taken_for_idle(scene, clock):
+    swept = []
+
+    def again(_error):
+        clock.advance(10_000)
+        swept.append(scene.silo.deactivate_idle())
+        return 1 if len(swept) < 2 else None
+
+    with pytest.raises(StoreError):
+        await scene.silo.tell(ADA, StoreError("no"), again)
+    assert swept == [0, 0]
+
+
+async def test_what_was_cancelled_under_a_command_is_a_fault_and_not_a_stop(scene):
+    class Waiting(LogActor):
+        async def receive(self, command):
+            if command == "wait":
+                future = asyncio.get_running_loop().create_future()
+                future.cancel()
+                await future
+            return await super().receive(command)
+
+    scene.silo.register("waiting", lambda placement: Waiting(placement, scene.database))
+    who = ActorId("waiting", "x", "t")
+    cancelled, later = scene.silo.tell(who, "wait"), scene.silo.tell(who, "later")
+    with pytest.raises(InternalError, match="cancelled"):
+        await cancelled
+    assert await asyncio.wait_for(later, 5) == ["later"]
+
+
+async def test_a_stop_cancels_what_waits_and_leaves_nothing_running(scene, host):
+    class Endless(LogActor):
+        async def receive(self, command):
+            await asyncio.Event().wait()
+
+    scene.silo.register("endless", lambda placement: Endless(placement, scene.database))
+    working = scene.silo.tell(ActorId("endless", "x", "t"), "work")
+    await asyncio.sleep(0.01)
+    await host.close()
+    assert working.cancelled()
+
+
+async def test_a_place_given_back_leaves_no_slot_of_an_actor_that_is_not_there(scene):
+    for number in range(100):
+        nobody = ActorId("log", f"nobody {number}", "t")
+        scene.silo.reserve(nobody)
+        scene.silo.release(nobody)
+    assert scene.silo.slots == 0
+    await scene.silo.tell(ADA, "one")
+    scene.silo.reserve(ADA)
+    scene.silo.release(ADA)
+    assert (scene.silo.slots, scene.silo.live) == (1, 1)
+
+
+async def test_an_actor_whose_self_was_deleted_is_dropped(scene):
+    await scene.silo.tell(ADA, "one")
+    with pytest.raises(NotFound):
+        await scene.silo.tell(ADA, NotFound("no such thing any more"))
+    assert scene.silo.live == 0
+
+
+async def test_a_placement_tells_whether_it_is_held_still(scene):
+    placement = await Placement.claim(scene.database, ADA, "silo-1")
+    view = scene.database.view()
+    await placement.commit(Changes().write("INSERT INTO log VALUES ('ada', 'one')"))
+    placement.demand((await view.all(placement.held))[0])
+    thief = await Placement.claim(scene.database, ADA, "silo-2")
+    with pytest.raises(Fenced):
+        placement.demand((await view.all(placement.held))[0])
+    thief.demand((await view.all(thief.held))[0])
+    await scene.database.commit(plan_forget(ADA))
+    with pytest.raises(Fenced):
+        thief.demand((await view.all(thief.held))[0])

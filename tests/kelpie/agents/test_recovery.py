@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from kelpie.agents.stream import Committed
 from kelpie.errors import StoreError
 from kelpie.tools.tool import Outcome, Tool
 from kelpie.trajectories import messages, runs, steps
@@ -27,18 +28,20 @@ def extra_tools():
     return [Tool(ToolSpec("act", "act", {"type": "object", "properties": {}}), act, "outside")]
 
 
-def answer(request, _on_delta=None):
+def answers(house):
     """A model that reads what it did from the conversation, as a real one does: a note, a fact, an act, a word."""
-    from tests.kelpie.agents.conftest import call, say
 
-    done = [message.name for message in request.messages if message.role == "tool"]
-    if "core_memory_append" not in done:
-        return call(("core_memory_append", json.dumps({"label": "notes", "content": "noted"})))
-    if "archival_memory_insert" not in done:
-        return call(("archival_memory_insert", json.dumps({"content": "a fact"})))
-    if "act" not in done:
-        return call(("act", "{}"), text="I act.")
-    return say("All done.")
+    def answer(request, _on_delta):
+        done = [message.name for message in request.messages if message.role == "tool"]
+        if "core_memory_append" not in done:
+            return house.call(("core_memory_append", json.dumps({"label": "notes", "content": "noted"})))
+        if "archival_memory_insert" not in done:
+            return house.call(("archival_memory_insert", json.dumps({"content": "a fact"})))
+        if "act" not in done:
+            return house.call(("act", "{}"), text="I act.")
+        return house.say("All done.")
+
+    return [answer] * 50
 
 
 class Fault:
@@ -76,7 +79,7 @@ async def fail():
 
 async def prepare(house):
     agent = await house.agent("core_memory_append", "archival_memory_insert", "act")
-    house.model.script = [answer] * 50
+    house.model.script = answers(house)
     return agent
 
 
@@ -124,7 +127,7 @@ async def test_a_stop_at_any_commit_loses_nothing_and_doubles_nothing(open_house
     await first.database.close()
 
     second = await open_house()
-    second.model.script = [answer] * 50
+    second.model.script = answers(second)
     acknowledged = (number, side) != (1, "before")
     open_runs = await second.inbox.recover()
     if (number, side) == (COMMITS, "after"):
@@ -142,9 +145,7 @@ async def test_a_stop_at_any_commit_loses_nothing_and_doubles_nothing(open_house
 
 @pytest.mark.parametrize("side", ["before", "after"])
 @pytest.mark.parametrize("number", range(2, COMMITS + 1))
-async def test_a_fault_of_the_store_at_any_commit_is_lived_through_and_the_sender_hears_everything(
-    house, number, side
-):
+async def test_a_fault_of_the_store_at_any_commit_is_lived_through_and_the_sender_hears_everything(house, number, side):
     agent = await prepare(house)
     fault = Fault(house, number, side, fail)
     stream = await house.accept(agent, "go")
@@ -159,15 +160,13 @@ async def test_a_fault_of_the_store_at_any_commit_is_lived_through_and_the_sende
 
 
 async def collect(stream):
-    from kelpie.agents.stream import Committed
-
     return [event async for event in stream.watch() if isinstance(event, Committed)]
 
 
 async def test_a_run_interrupted_at_its_last_allowed_step_ends_there(open_house):
     first = await open_house()
     agent = await first.agent("act")
-    first.model.script = [answer_with_act] * 5
+    first.model.script = [first.call(("act", "{}"))] * 5
     fault = Fault(first, 4, "before", stop)  # accept, claim, intents, then the results that never come
     stream = await first.accept(agent, "go", max_steps=1)
     await asyncio.wait_for(fault.fired.wait(), 10)
@@ -179,9 +178,3 @@ async def test_a_run_interrupted_at_its_last_allowed_step_ends_there(open_house)
     ended, _ = await asyncio.wait_for(second.inbox.stream_of(stream.run.id).wait(), 10)
     assert (ended.run.status, ended.run.stop_reason) == ("completed", "max_steps")
     assert second.model.requests == []
-
-
-def answer_with_act(_request, _on_delta):
-    from tests.kelpie.agents.conftest import call
-
-    return call(("act", "{}"))

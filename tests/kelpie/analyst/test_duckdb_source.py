@@ -97,6 +97,33 @@ async def test_a_query_cancelled_while_it_waits_for_a_thread_never_starts(source
     assert (await source.query("SELECT 1", rows_max=1)).rows == [[1]]
 
 
+async def test_a_source_that_is_stopped_waits_for_no_query(flights_path):
+    host = Host()
+    workers = Workers(host, 1)
+    source = await DuckDbSource.open(host, flights_path, workers)
+    asking, waiting = (asyncio.get_running_loop().create_task(source.query(ENDLESS, rows_max=1)) for _ in range(2))
+    await asyncio.sleep(0.2)
+    assert not asking.done()
+    await source.stop()
+    with pytest.raises(QueryFailed, match="Interrupted"):
+        await asking
+    with pytest.raises(QueryFailed, match="before it began"):
+        await waiting
+    workers.close()
+
+
+async def test_a_source_that_is_closed_lets_its_queries_finish(flights_path):
+    host = Host()
+    workers = Workers(host, 2)
+    source = await DuckDbSource.open(host, flights_path, workers)
+    slow = "SELECT count(*) FROM flights a, flights b WHERE a.arr_delay < b.arr_delay"
+    asking = asyncio.get_running_loop().create_task(source.query(slow, rows_max=1))
+    await asyncio.sleep(0)
+    await source.close()
+    assert len((await asking).rows) == 1
+    workers.close()
+
+
 async def test_an_endless_recursion_ends_at_the_deadline(source):
     sql = "WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r) SELECT count(*) FROM r"
     with pytest.raises(QueryFailed, match="longer than 200 ms"):

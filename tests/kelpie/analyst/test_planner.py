@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 
 import msgspec
 import pytest
@@ -9,9 +10,14 @@ from tests.kelpie.analyst.conftest import TENANT
 from tests.kelpie.analyst.warehouses import ask, sql_cases
 
 from kelpie.analyst import results
+from kelpie.analyst.metric_query import check_query
+from kelpie.analyst.planner.asked import Intent, Previous, Refused, Unclear
 from kelpie.analyst.planner.model import PlannerModel
+from kelpie.analyst.planner.understanding import understand
+from kelpie.analyst.table import ResultColumn, ResultTable
 from kelpie.demo.warehouse import semantic_model_yaml
 from kelpie.errors import NumberWithoutSource
+from umi.dst import Rng
 from umi.wire.types import Message, Request, ToolCall
 
 WORST = "Which carriers had the worst average arrival delay in summer 2013?"
@@ -77,6 +83,14 @@ UNANSWERABLE = {
     "What was the median arrival delay?": "“median”",
     "What was the maximum arrival delay?": "extremes of single cases",
     "How many flights to JFK?": "no destination airport “JFK”",
+    "arrival delays of more than an hour": "“more” and “than” and “hour”",
+    "Which carriers had more flights than United?": "“more” and “than”",
+    "carriers with at least 5 cancelled flights": "“least”",
+    "carriers with arrival delay over 20": "“20”",
+    "How many late flights were there?": "not how many there are",
+    "How many flights were not cancelled?": "“not”",
+    "average number of flights": "not as “average”",
+    "what percentage of flights was flown by United?": "“flown”|“percentage”",
     "asdf qwerty": "“asdf” and “qwerty”",
     "Delete all flights": "“Delete”",
 }
@@ -423,3 +437,55 @@ async def test_a_period_the_data_cover_only_in_part_is_said(flights):
     assert "The data end on 2013-12-31." in answer
     answer = await flights.ask("number of flights by week in May")
     assert "The weeks at the edges of the period are not whole." in answer
+
+
+# --- any question -----------------------------------------------------------------------------------------------------
+
+PIECES = [
+    ["", "which", "how many", "what was the", "compare", "top 5", "the three worst", "and", "why"],
+    ["", "arrival delay", "average departure delay", "flights", "cancelled flights", "delay", "median distance", "it"],
+    ["", "by carrier", "per airport", "which weekdays", "by hour", "by month and origin", "for each airline"],
+    [
+        "",
+        "of JetBlue",
+        "from JFK",
+        "to Chicago",
+        "except United",
+        "United and Delta",
+        "to UA",
+        "on Mondays",
+        "in Atlantis",
+    ],
+    ["", "in summer 2013", "last month", "from March to May", "in 2019", "since Q3", "today", "July or October"],
+    [
+        "",
+        "month by month",
+        "over time",
+        "as a table",
+        "highest",
+        "best",
+        "lowest",
+        "than 5",
+        "?",
+        "not",
+        "worst of all",
+    ],
+]
+
+
+async def test_any_question_is_refused_asked_back_or_becomes_a_query_that_fits_the_model(flights):
+    loaded = await flights.analyst.load(flights.view, TENANT, flights.record.id)
+    catalog = await flights.analyst.catalog(loaded)
+    names = [dimension.name for dimension in catalog.dimensions]
+    columns = [ResultColumn(name=name, kind="dimension", label=name, type="text") for name in names]
+    table = ResultTable(query_id="query-1", columns=columns, rows=[["Envoy Air"] * len(names)], row_count=1)
+    rng, kinds, previous = Rng("questions"), Counter(), None
+    for _ in range(600):
+        text = " ".join(piece[rng.randint(0, len(piece) - 1)] for piece in PIECES)
+        asked = understand(text, catalog, previous, [])
+        kinds[type(asked)] += 1
+        if isinstance(asked, Intent):
+            query = asked.query("arrived_flights")
+            check_query(loaded.model, query)
+            previous = Previous(query, table) if rng.random() < 0.5 else None
+    assert min(kinds[kind] for kind in (Intent, Unclear, Refused)) > 40, kinds

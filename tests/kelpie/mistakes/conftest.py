@@ -2,6 +2,7 @@
 
 import httpx2
 import pytest
+
 from benchmarks.processes import start_backend, start_kelpie
 
 WIRES = ("openai", "anthropic")

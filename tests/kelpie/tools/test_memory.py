@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from kelpie.errors import CallerError
+from kelpie.errors import CallerError, InvalidInput, LimitExceeded
 from kelpie.tools.memory import MEMORY_TOOLS
 from kelpie.tools.tool import ToolContext
 from kelpie.trajectories import messages, schema
@@ -167,3 +167,37 @@ def test_every_tool_describes_its_arguments():
         schema_of = tool.spec.parameters
         assert tool.spec.description
         assert set(schema_of["required"]) <= set(schema_of["properties"])
+
+
+async def test_a_replacement_that_would_fill_the_machines_memory_is_refused_before_it_is_made(desk):
+    """A long text in the place of every letter: built first and measured after, this one takes a hundred gigabytes."""
+    made = Block(tenant="t", id="block-big", label="big", value="a" * 100_000, limit_chars=100_000)
+    await desk.database.commit(core.plan_create(made).extend(core.plan_attach("t", "agent-1", made.id, "big")))
+    with pytest.raises(LimitExceeded, match="100,000,000,000 characters"):
+        await desk.plan("core_memory_replace", label="big", old_content="a", new_content="b" * 1_000_000)
+
+
+async def test_a_replacement_may_use_the_block_to_its_last_character(desk):
+    await desk.block(value="ab" * 25)
+    await desk.do("core_memory_replace", label="human", old_content="b", new_content="ccc")
+    assert len(await desk.value()) == 100
+
+
+@pytest.mark.parametrize("tool", ["conversation_search", "archival_memory_search"])
+async def test_a_query_without_end_is_refused(desk, tool):
+    with pytest.raises(LimitExceeded, match="the query"):
+        await desk.plan(tool, query="word " * 100_000)
+
+
+@pytest.mark.parametrize("bad", ["nul \0", "half \ud800"])
+async def test_what_is_no_text_is_refused_for_memory(desk, bad):
+    await desk.block(value="abc")
+    for tool, arguments in (
+        ("core_memory_append", {"label": "human", "content": bad}),
+        ("core_memory_replace", {"label": "human", "old_content": "a", "new_content": bad}),
+        ("memory_insert", {"label": "human", "new_string": bad}),
+        ("archival_memory_insert", {"content": bad}),
+    ):
+        with pytest.raises(InvalidInput):
+            await desk.plan(tool, **arguments)
+    assert await desk.value() == "abc"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kelpie.errors import Conflict, InvalidInput, NotFound
+from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from kelpie.trajectories import messages
 from umi.storage import Page
 from umi.wire.types import ImagePart, TextPart, ToolCall
@@ -78,3 +78,45 @@ async def test_another_tenants_message_does_not_exist(shelf):
     with pytest.raises(NotFound):
         await messages.get(shelf.view, "other", said.id)
     assert await messages.list_messages(shelf.view, "other", Page()) == []
+
+
+async def test_the_latest_messages_are_bounded_by_their_bytes_too(shelf):
+    said = [await shelf.say("x" * 1000) for _ in range(10)]
+    assert await messages.latest(shelf.view, "t", "agent-1", 100) == said
+    assert await messages.latest(shelf.view, "t", "agent-1", 3) == said[-3:]
+    assert await messages.latest(shelf.view, "t", "agent-1", 100, bytes_max=3500) == said[-4:]
+    assert await messages.latest(shelf.view, "t", "agent-1", 100, bytes_max=1) == said[-1:]
+    assert await messages.latest(shelf.view, "t", "nobody", 100) == []
+
+
+async def test_the_messages_of_a_run_come_in_order_and_are_its_tenants(shelf):
+    mine = [await shelf.say(str(n), run_id="run-1") for n in range(3)]
+    await shelf.say("another", run_id="run-2")
+    await shelf.say("theirs", run_id="run-1", tenant="other")
+    assert await messages.of_run(shelf.view, "t", "run-1") == mine
+
+
+async def test_a_search_takes_no_query_without_end_and_no_half_characters(shelf):
+    with pytest.raises(LimitExceeded, match="query"):
+        await messages.search(shelf.view, "t", "agent-1", "word " * 5000)
+    with pytest.raises(InvalidInput):
+        await messages.search(shelf.view, "t", "agent-1", "\ud800")
+
+
+@pytest.mark.parametrize("query", ['" OR scope:"x', "secret) OR own:(x", "NEAR(secret)", "secret*", '"secret"'])
+async def test_no_query_reaches_another_agents_messages(shelf, query):
+    await shelf.say("secret", agent="agent-2")
+    await shelf.say("secret", tenant="other")
+    assert await messages.search(shelf.view, "t", "agent-1", query) == []
+
+
+async def test_messages_of_one_moment_are_paged_without_loss_and_also_when_time_falls_back(shelf):
+    said = [await shelf.say(str(n), at_ms=1000 - n // 3) for n in range(10)]
+    for ascending in (True, False):
+        paged, after = [], None
+        while page := await messages.list_messages(
+            shelf.view, "t", Page(limit=3, after=after, ascending=ascending), agent_id="agent-1"
+        ):
+            paged += page
+            after = page[-1].id
+        assert paged == (said if ascending else said[::-1])

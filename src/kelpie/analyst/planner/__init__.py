@@ -5,6 +5,8 @@
     conversation.py  the request read back as turns: questions, calls, results
     understanding.py a question and a catalog -> what is asked, or what is unclear or unknown
     asked.py         what a question can turn out to be
+    reading.py       a question being read: which of its words have got a meaning
+    naming.py        what it names: metrics, values, dimensions; grammar.py how it asks: rankings, developments
     follow_up.py     a question that leans on the one before it
     periods.py       "summer 2013", "last month", "from March to May" -> days
     lexicon.py       the catalog's words, found in a question, longest first

@@ -8,12 +8,12 @@ FUNCTION_WORDS = frozenset(
     compare compared comparison could data did display do does doing down during each either end ever every explain
     figure figures find for from get give given go going got group grouped had happen happened happens has have having
     he hello her here hey hi high him his hold how however i if in interested into is it its itself just kind know
-    learn let like list look looked low made make many matter may me mean meant measured might more moreover much my
+    learn let like list look looked low made make many matter may me mean meant measured might moreover much my
     need now number numbers of off ok okay on once one ones only or our out over overall overview own per perform
     performed performing please put question quick quickly report reported respect result results said same say see
     seem separately shall she should show shows simply since so some something sort sorted split start still such
-    summarise summarize summary sure take tell term terms than thank thanks that the their them then there these they
-    thing things this those through time times to too try under understand until up us use value values versus very
+    summarise summarize summary sure take tell term terms thank thanks that the their them then there these they
+    thing things this those through time times to too try understand until up us use value values versus very
     view vs want wanted was way we well went were what when where which while who whose will with within wonder worth
     would yet you your
     """.split()
@@ -28,7 +28,7 @@ SUPERLATIVES = WORST | BEST | HIGHEST | LOWEST | RANKED
 # Extremes of single rows, which a metric over many rows is not.
 SINGLE_EXTREMES = frozenset({"maximum", "max", "minimum", "min", "longest", "shortest"})
 COMPARATIVES = frozenset(
-    {"worse", "better", "higher", "lower", "larger", "smaller", "longer", "shorter", "fewer", "less"}
+    {"than", "more", "worse", "better", "higher", "lower", "larger", "smaller", "longer", "shorter", "fewer", "less"}
 )
 
 TREND = frozenset(

@@ -6,6 +6,7 @@ from kelpie.analyst.planner.asked import Refused, Show
 from kelpie.analyst.planner.reading import Reading, Stop
 
 TREND = "trend"
+_ARTICLES = (["a"], ["an"], ["one"])
 
 
 def read_show(reading: Reading) -> Show | None:
@@ -27,8 +28,8 @@ def read_ranking(reading: Reading) -> tuple[str, int | None]:
     """The superlative, and how many the question asks for: "top 5", "which three carriers had the worst …"."""
     superlative, count = "", None
     for at, word in enumerate(reading.words):
-        if not reading.is_free(at) or word not in english.SUPERLATIVES:
-            continue
+        if not reading.is_free(at) or word not in english.SUPERLATIVES or reading.words[at - 1 : at] == ["at"]:
+            continue  # "at least 5" is a condition, not a ranking
         reading.known.add(at)
         superlative = superlative or word
         for place in (at + 1, at - 1):
@@ -71,12 +72,19 @@ def _grain_at(words: list[str], at: int) -> str | None:
 
 def unknown_words(reading: Reading) -> list[str]:
     """Words that mean nothing here, in the order they were said."""
-    compares = any(mention.kind == "value" for mention in reading.mentions)
+    # "A worse than B" compares two members; "worse than B" alone would be a condition.
+    compares = sum(mention.kind == "value" for mention in reading.mentions) > 1
     said = english.FUNCTION_WORDS | english.AGGREGATION_WORDS | english.PRONOUNS
     if compares:
         said |= english.COMPARATIVES
+    # "more than an hour" asks for a length of time, not for numbers by hour.
+    meant_otherwise = {
+        m.start for m in reading.of_kind("dimension") if reading.words[m.start - 1 : m.start] in _ARTICLES
+    }
     unknown = [
-        reading.tokens[at].text for at, word in enumerate(reading.words) if reading.is_free(at) and word not in said
+        reading.tokens[at].text
+        for at, word in enumerate(reading.words)
+        if at in meant_otherwise or (reading.is_free(at) and word not in said)
     ]
     return list(dict.fromkeys(unknown))
 

@@ -41,6 +41,9 @@ def read_metrics(reading: Reading) -> list[Term]:
         if mention not in strong and strong and not counted:
             continue
         term = reading.settle(mention, "What do you mean by")
+        metric = reading.catalog.metric(term.name)
+        if counted and metric is not None and metric.aggregation in ("average", "share"):
+            raise Stop(Refused(f"I know the {metric.label}, not how many there are."))
         if term.name not in [other.name for other in chosen]:
             chosen.append(term)
     return chosen

@@ -4,11 +4,10 @@ Every expression is parsed, guarded and run once; what fails is named with its l
 is refused, because every sum over it would be wrong without anybody noticing.
 """
 
-from typing import Any, Protocol
-
 from sqlglot import exp
 
 from kelpie.analyst.compile import base_of, compile_query, expression, metric_expression, select_over, table_of
+from kelpie.analyst.duckdb_source import DuckDbSource
 from kelpie.analyst.guard import DIALECT, guard
 from kelpie.analyst.metric_query import MetricQuery
 from kelpie.analyst.semantic.model import Dimension, Join, Metric, SemanticModel
@@ -18,14 +17,7 @@ from kelpie.errors import InvalidInput, InvalidModel, QueryFailed, QueryRefused
 _NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "REAL", "NUMERIC")
 
 
-class Source(Protocol):
-    """What a check needs of a data source."""
-
-    async def schema(self) -> list[Any]: ...
-    async def query(self, sql: str, *, rows_max: int) -> Table: ...
-
-
-async def check_model(model: SemanticModel, source: Source) -> None:
+async def check_model(model: SemanticModel, source: DuckDbSource) -> None:
     """Raises InvalidModel ("line 12: …") at the first thing that does not work on `source`."""
     checks = _Checks(model, source)
     await checks.entities()
@@ -39,7 +31,7 @@ async def check_model(model: SemanticModel, source: Source) -> None:
 
 
 class _Checks:
-    def __init__(self, model: SemanticModel, source: Source) -> None:
+    def __init__(self, model: SemanticModel, source: DuckDbSource) -> None:
         self._model = model
         self._source = source
 

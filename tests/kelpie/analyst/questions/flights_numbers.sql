@@ -1,5 +1,17 @@
 -- Questions with one number as their answer: the SQL that gives it, and how the answer writes it.
 
+-- title: How late was JetBlue in August?
+-- written: {:,.1f} minutes
+SELECT avg(arr_delay)
+FROM flights
+WHERE carrier = 'B6' AND month(flight_date) = 8
+
+-- title: flights to Boston since September
+-- written: {:,}
+SELECT count(*)
+FROM flights
+WHERE dest = 'BOS' AND month(flight_date) >= 9
+
 -- title: How many flights were there?
 -- written: {:,}
 SELECT count(*)

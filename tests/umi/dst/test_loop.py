@@ -1,0 +1,562 @@
+"""The simulation's loop: asyncio works on it, one seed gives one trace, and what can't go on says so."""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import gc
+import weakref
+
+import pytest
+
+from umi.dst import Host
+from umi.dst.faults import Faults
+from umi.dst.loop import STEPS_BETWEEN_COLLECTIONS, SimLoop
+from umi.dst.rng import Rng
+from umi.dst.simulate import SimClock, first_difference, simulate
+from umi.dst.tasks import (
+    Deadlock,
+    Leak,
+    StepLimit,
+    TimeLimit,
+    Unhandled,
+    incarnation_context,
+)
+
+SCHEDULES = ["uniform", "sticky", "fifo"]
+
+
+def value(main, seed=1, **options):
+    return simulate(main, seed, **options).value
+
+
+def values(main, seeds=60, **options):
+    """What `main` came to, over many seeds."""
+    return [value(main, seed, **options) for seed in range(seeds)]
+
+
+# ---- asyncio on it
+
+
+async def primitives(host):
+    """A bit of everything; returns what must be the same under every schedule."""
+    shared, queue, lock, word = [], asyncio.Queue(2), asyncio.Lock(), contextvars.ContextVar("word")
+
+    async def put(number):
+        word.set(number)
+        async with lock:
+            await host.clock.sleep(host.rng.random())
+        await queue.put(word.get())
+
+    async def take():
+        shared.extend([await queue.get() for _ in range(6)])
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(6):
+            group.create_task(put(number))
+        group.create_task(take())
+    with pytest.raises(TimeoutError):
+        async with host.clock.timeout(5):
+            await host.clock.sleep(9)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), 1)
+    done, _ = await asyncio.wait({host.spawn(host.clock.sleep(1), "sleeper") for _ in range(5)})
+    return sorted(shared), len(done), await asyncio.gather(asyncio.sleep(0, 1), asyncio.to_thread(lambda: 2))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_asyncio_works_under_every_schedule(schedule):
+    for seed in range(10):
+        assert value(primitives, seed, schedule=schedule) == ([0, 1, 2, 3, 4, 5], 5, [1, 2])
+
+
+@pytest.mark.parametrize("schedule", [None, *SCHEDULES])
+def test_one_seed_gives_one_trace(schedule):
+    one, other = [], []
+    first = simulate(primitives, 7, schedule=schedule, trace=one)
+    assert simulate(primitives, 7, schedule=schedule, trace=other) == first
+    assert first_difference(one, other) == ""
+    assert len(one) > first.steps > 50
+    assert simulate(primitives, 8, schedule=schedule).digest != first.digest
+
+
+def test_the_first_difference_of_two_traces_is_shown_with_what_led_there():
+    one, other = [], []
+    simulate(primitives, 7, trace=one, schedule="fifo")
+    simulate(primitives, 8, trace=other, schedule="fifo")
+    shown = first_difference(one, other)
+    assert [line[0] for line in shown.splitlines()[-2:]] == ["-", "+"]
+    assert first_difference(one, one[:-1]).endswith("+ (ended)\n")
+
+
+def test_half_of_the_seeds_are_sticky():
+    async def main(host):
+        return asyncio.get_running_loop().schedule
+
+    found = values(main, 100)
+    assert 30 < found.count("sticky") == 100 - found.count("uniform") < 70
+
+
+# ---- the schedule
+
+
+def starved(depth):
+    async def main(host):
+        """Whether the victim lost its turn to the other task `depth` times in a row."""
+        seen = {"steps": 0, "most": 0}
+
+        async def victim():
+            before = seen["steps"]
+            await asyncio.sleep(0)
+            seen["most"] = seen["steps"] - before
+
+        async def other():
+            for _ in range(30):
+                seen["steps"] += 1
+                await asyncio.sleep(0)
+
+        await asyncio.gather(victim(), other())
+        return seen["most"] >= depth
+
+    return main
+
+
+def test_neighbours_race_under_uniform_and_a_task_is_starved_under_sticky():
+    assert sum(values(starved(2), schedule="uniform")) > sum(values(starved(2), schedule="sticky")) > 0
+    assert sum(values(starved(12), 200, schedule="sticky")) > sum(values(starved(12), 200, schedule="uniform"))
+    assert not any(values(starved(2), schedule="fifo"))
+
+
+def test_work_and_its_deadline_race_because_steps_cost_time():
+    async def main(host):
+        try:
+            async with host.clock.timeout(0.1):
+                for _ in range(10):
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            return "late"
+        return "in time"
+
+    assert set(values(main)) == {"late", "in time"}
+
+
+def test_the_clock_jumps_onto_the_next_timer_and_never_before_it():
+    async def main(host):
+        loop, late = asyncio.get_running_loop(), []
+        started = loop.time()
+        for days in (3, 1, 2):
+            loop.call_later(days * 86_400, lambda days=days: late.append(loop.time() - started - days * 86_400))
+        await host.clock.sleep(4 * 86_400_000)
+        return late
+
+    result = simulate(main, 1)
+    assert all(0 <= seconds < 1e-3 for seconds in result.value)
+    assert len(result.value) == 3
+    assert result.steps < 20
+    assert 345_600_000 <= result.virtual_ms < 345_600_001
+
+
+# ---- order that doesn't depend on addresses
+
+
+def test_sets_of_tasks_futures_and_gatherings_are_in_the_order_of_creation():
+    async def main(host):
+        loop = asyncio.get_running_loop()
+        tasks = [host.spawn(host.clock.sleep(1), f"number {n}") for n in range(50)]
+        futures = [loop.create_future() for _ in range(50)]
+        gatherings = [asyncio.gather(task) for task in tasks]
+        for waiters in (tasks, futures, gatherings):
+            assert list(set(reversed(waiters))) == list(set(waiters))
+            assert sorted(waiters, key=hash) == waiters
+        await asyncio.gather(*gatherings)
+        for future in futures:
+            future.cancel()
+        return [task.get_name() for task in (asyncio.create_task(asyncio.sleep(0)) for _ in range(2))]
+
+    first = value(main)
+    assert value(main) == first  # names come from the loop's counter, not from the process's
+    assert len(set(first)) == 2
+
+
+def test_cycles_are_collected_at_fixed_steps_and_never_in_between():
+    class Cycle:
+        def __init__(self):
+            self.me = self
+
+    async def main(host):
+        loop, steps = asyncio.get_running_loop(), []
+        for _ in range(3):
+            weakref.finalize(Cycle(), lambda: steps.append(loop.steps))
+            junk = [[n] for n in range(3_000)]  # what would make an automatic collection due
+            for _ in range(2_000):
+                await asyncio.sleep(0)
+            del junk
+        assert not gc.isenabled()
+        return steps
+
+    assert gc.isenabled()
+    assert value(main) == [STEPS_BETWEEN_COLLECTIONS] * 3
+    assert gc.isenabled()
+
+
+def test_async_generators_that_nobody_finished_are_closed_in_their_order():
+    async def main(host):
+        order = []
+
+        async def numbered(number):
+            try:
+                yield number
+                yield number
+            finally:
+                await asyncio.sleep(0)
+                order.append(number)
+
+        kept = [numbered(number) for number in range(20)]
+        for generator in kept:
+            await anext(generator)
+        dropped = numbered(99)
+        await anext(dropped)
+        del dropped
+        return order, kept
+
+    order, _ = value(main)
+    assert order[0] == 99 or order[-1] == 99  # its own task
+    assert [number for number in order if number != 99] == list(range(20))
+
+
+# ---- threads that are none
+
+
+def test_a_function_for_a_thread_runs_later_while_the_loop_goes_on():
+    async def main(host):
+        ran = []
+        waiting = asyncio.get_running_loop().run_in_executor(None, ran.append, 1)
+        steps_before = 0
+        while not ran:
+            await host.clock.sleep(0.01)
+            steps_before += 1
+        await waiting
+        return steps_before
+
+    assert min(values(main)) >= 1
+    assert max(values(main)) > 50
+
+
+def submitted(pool, number):
+    async def main(host):
+        order, loop = [], asyncio.get_running_loop()
+        jobs = [loop.run_in_executor(pool, order.append, n) for n in range(number)]
+        await asyncio.gather(*jobs)
+        return order
+
+    return main
+
+
+def test_one_worker_keeps_the_order_of_its_jobs_and_several_overtake_one_another():
+    class Plain:
+        """An executor that the loop knows nothing of."""
+
+    with concurrent.futures.ThreadPoolExecutor(1) as one, concurrent.futures.ThreadPoolExecutor(4) as four:
+        for pool in (one, Plain()):
+            assert all(order == list(range(8)) for order in values(submitted(pool, 8), 20))
+        orders = values(submitted(four, 8), 20)
+    assert all(sorted(order) == list(range(8)) for order in orders)
+    assert any(order != list(range(8)) for order in orders)
+
+
+def test_a_pool_used_by_itself_works_as_through_the_loop():
+    async def main(host):
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            later = pool.submit(sorted, [3, 1, 2], reverse=True)
+            assert not later.done()
+            answer = await asyncio.wrap_future(later)
+            unheard = pool.submit(lambda: 8)
+        assert unheard.result() == 8  # leaving the block waits for it
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            pool.submit(int)
+        failing = asyncio.get_running_loop().run_in_executor(None, lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await failing
+        return answer
+
+    assert value(main) == [3, 2, 1]
+
+
+def test_a_job_whose_caller_is_cancelled_may_have_begun_or_not():
+    async def main(host):
+        ran = []
+        waiting = asyncio.get_running_loop().run_in_executor(None, ran.append, 1)
+        waiting.cancel()
+        await host.clock.sleep(10_000)
+        return ran
+
+    found = values(main)
+    assert [] in found
+    assert [1] in found
+
+
+def test_a_function_in_a_thread_finds_no_running_loop():
+    async def main(host):
+        def look():
+            with pytest.raises(RuntimeError, match="no running event loop"):
+                asyncio.get_running_loop()
+            return True
+
+        return await asyncio.to_thread(look), asyncio.get_running_loop() is not None
+
+    assert value(main) == (True, True)
+
+
+# ---- ends
+
+
+def test_a_deadlock_is_named_with_who_waits_and_where():
+    async def main(host):
+        async def waits_for_ever():
+            await asyncio.Event().wait()
+
+        await host.spawn(waits_for_ever(), "the one that waits")
+
+    with pytest.raises(Deadlock, match=r"the one that waits in .*waits_for_ever:\d+") as caught:
+        value(main, 42)
+    assert "seed 42, schedule" in caught.value.__notes__[0]
+
+
+def test_a_run_that_spins_or_waits_for_ever_is_ended():
+    async def spin(host):
+        while True:
+            await asyncio.sleep(0)
+
+    async def wait(host):
+        host.spawn(tick(host), "a timer that is always pending")
+        await asyncio.Event().wait()
+
+    async def tick(host):
+        while True:
+            await host.clock.sleep(60_000)
+
+    with pytest.raises(StepLimit, match="1,000 steps"):
+        value(spin, steps_max=1_000)
+    with pytest.raises(TimeLimit, match="main"):
+        value(wait, virtual_ms_max=86_400_000)
+
+
+def test_production_code_that_swallows_everything_does_not_swallow_the_end():
+    async def main(host):
+        loop = asyncio.get_running_loop()
+        for _ in range(3):
+            try:
+                loop.fail(Leak("a leak"))
+            except BaseException:  # noqa: BLE001, S110 - what must not help
+                pass
+            await asyncio.sleep(0)
+        return "went on"
+
+    with pytest.raises(Leak, match="a leak"):
+        value(main)
+
+
+def test_what_main_raises_is_raised_with_the_seed():
+    async def main(host):
+        await host.clock.sleep(5)
+        raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong") as caught:
+        value(main, 9)
+    assert "seed 9" in caught.value.__notes__[0]
+    assert "5.0" in caught.value.__notes__[0]
+
+
+def test_an_error_that_nobody_awaits_fails_the_run():
+    async def raises():
+        raise ValueError("unheard")
+
+    async def in_a_task(host):
+        host.spawn(raises(), "a task nobody awaits")
+        await host.clock.sleep(1)
+
+    async def in_a_callback(host):
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        await host.clock.sleep(1)
+
+    with pytest.raises(Unhandled, match="unheard"):
+        value(in_a_task)
+    with pytest.raises(Unhandled, match="division by zero"):
+        value(in_a_callback)
+
+
+def test_what_still_runs_at_the_end_is_cancelled_in_order_and_may_clean_up():
+    ended = []
+
+    async def main(host):
+        async def tidy(number):
+            try:
+                await host.clock.sleep(10_000_000)
+            finally:
+                await host.clock.sleep(1)
+                ended.append(number)
+
+        for number in range(5):
+            host.spawn(tidy(number), f"tidy {number}")
+        await host.clock.sleep(1)
+
+    result = simulate(main, 1, schedule="fifo")
+    assert ended == [0, 1, 2, 3, 4]
+    assert result.virtual_ms < 2  # the end is not part of it
+
+
+def test_a_task_that_refuses_to_end_fails_the_run():
+    async def main(host):
+        async def stubborn():
+            while True:
+                try:
+                    await host.clock.sleep(1_000)
+                except asyncio.CancelledError:
+                    continue
+
+        host.spawn(stubborn(), "the stubborn one")
+        await host.clock.sleep(1)
+
+    with pytest.raises(Unhandled, match="the stubborn one refuses to end"):
+        value(main)
+
+
+# ---- crashes
+
+
+async def a_node(host, said, *, kill):
+    """A node with a task, a timer, a generator, and a job; killed or cancelled after 5 ms."""
+    loop = asyncio.get_running_loop()
+
+    async def generate():
+        try:
+            yield
+        finally:
+            said.append("generator")
+
+    async def work():
+        generator = generate()
+        await anext(generator)
+        loop.call_later(0.02, said.append, "timer")
+        try:
+            await loop.run_in_executor(None, host.clock.now_ms)
+            await host.clock.sleep(10_000)
+        finally:
+            said.append("finally")
+            del generator
+
+    task = loop.create_task(work(), name="node", context=incarnation_context("node#1"))
+    outside = host.spawn(host.clock.sleep(100), "outside")
+    await host.clock.sleep(5)
+    if kill:
+        loop.freeze("node#1")
+        gc.collect()
+    else:
+        task.cancel()
+    await outside
+    return list(said), task
+
+
+def test_a_killed_node_runs_no_finally_and_no_timer_and_the_others_go_on():
+    for seed in range(20):
+        said, task = value(lambda host: a_node(host, [], kill=True), seed)
+        assert said == []
+        assert not task.done()
+
+
+def test_a_cancelled_node_would_have_run_them():
+    said, task = value(lambda host: a_node(host, [], kill=False))
+    assert set(said) == {"finally", "generator", "timer"}
+    assert task.cancelled()
+
+
+def test_a_killed_nodes_job_may_have_come_to_its_end_unheard():
+    async def main(host):
+        loop, wrote, heard = asyncio.get_running_loop(), [], []
+
+        async def work():
+            await loop.run_in_executor(None, wrote.append, "row")
+            heard.append("ack")
+
+        loop.create_task(work(), context=incarnation_context("node#1"))
+        await asyncio.sleep(host.rng.random() / 1000)
+        loop.freeze("node#1")
+        await host.clock.sleep(1_000)
+        return bool(wrote), bool(heard)
+
+    assert set(values(main, 200)) == {(False, False), (True, False), (True, True)}
+
+
+def test_a_successor_of_the_dead_lives():
+    async def main(host):
+        loop = asyncio.get_running_loop()
+
+        async def answer():
+            return await asyncio.to_thread(lambda: 42)
+
+        loop.create_task(answer(), context=incarnation_context("node#1"))
+        loop.freeze("node#1")
+        return await loop.create_task(answer(), context=incarnation_context("node#2"))
+
+    assert value(main) == 42
+
+
+# ---- the clock
+
+
+def test_the_wall_clock_jumps_and_drifts_and_durations_do_not():
+    async def main(host):
+        clock, faults = host.clock, Faults(Rng("clock"))
+        assert isinstance(clock, SimClock)
+        clock.on_fault = faults.fire
+        wall, steady = clock.now_ms(), clock.monotonic_ms()
+        clock.jump(-3_600_000)
+        await clock.sleep(1_000)
+        jumped = clock.now_ms() - wall
+        clock.drift(200_000)
+        await clock.sleep(1_000)
+        return jumped, clock.now_ms() - wall - jumped, clock.monotonic_ms() - steady, dict(faults.fired)
+
+    jumped, drifted, steady, fired = value(main)
+    assert jumped == pytest.approx(-3_599_000, abs=2)
+    assert drifted == pytest.approx(1_200, abs=2)
+    assert steady == pytest.approx(2_000, abs=1)
+    assert fired == {"clock.jump": 1, "clock.drift": 1}
+
+
+def test_its_two_clocks_differ_by_years():
+    async def main(host):
+        return host.clock.now_ms() - host.clock.monotonic_ms()
+
+    assert abs(value(main)) > 20 * 365 * 86_400_000
+
+
+# ---- no way out
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        lambda loop: loop.create_connection(asyncio.Protocol, "localhost", 1),
+        lambda loop: loop.create_server(asyncio.Protocol, "localhost", 1),
+        lambda loop: loop.subprocess_exec(asyncio.SubprocessProtocol, "true"),
+        lambda loop: loop.add_reader(0, print),
+        lambda loop: loop.add_signal_handler(2, print),
+        lambda loop: loop.getaddrinfo("localhost", 1),
+        lambda loop: loop.set_task_factory(asyncio.Task),
+    ],
+)
+def test_the_loop_reaches_nothing_outside(reach):
+    async def main(host):
+        await reach(asyncio.get_running_loop())
+
+    with pytest.raises(Leak):
+        value(main)
+
+
+def test_a_loop_of_its_own_needs_no_simulate():
+    """For a debugger: the loop alone, without guards."""
+    loop = SimLoop("alone")
+    host = Host(SimClock(loop), Rng("alone"))
+    loop.run_until_complete(host.clock.sleep(1_000))
+    assert loop.virtual_ms >= 1_000
+    loop.close()
