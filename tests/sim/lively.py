@@ -1,7 +1,7 @@
 """A house full of life in one process, for simulations: store, silos, inboxes, turns and memory tools are the real
 ones. Only the model and one tool that acts outside are the test's.
 
-As a program it lives through one seed and prints what came of it, as JSON: `python lively.py SEED [PATH]`.
+As a program it lives through one seed and prints what came of it, as JSON: `python lively.py SEED NOISE`.
 """
 
 import asyncio
@@ -39,7 +39,10 @@ from umi.wire.types import Message, Reply, ToolCall, ToolSpec, Usage
 
 MIGRATIONS = [*memory.MIGRATIONS, *actors.MIGRATIONS, *schema.MIGRATIONS, *custom.MIGRATIONS, *agents.MIGRATIONS]
 TENANT = "t"
-APPENDS = 20
+AGENTS = 4
+TALKERS, MESSAGES_EACH = 3, 2  # to each agent
+WRITERS = 20
+READERS, READS_EACH = 5, 3
 
 
 class Model:
@@ -185,18 +188,18 @@ class Life:
     runs: int = 0
 
 
-async def live(host, *, agent_count=4, silo_count=1, path=":memory:"):
+async def live(host, *, silo_count=1, path=":memory:"):
     """Several people talk to every agent at once, others write on the shared board; returns a Life when all is quiet."""
     database = await SqliteDatabase.open(path, MIGRATIONS, host=host)
     house = House(database, host, silo_count)
-    people = await house.people_move_in(agent_count)
+    people = await house.people_move_in(AGENTS)
     seen = History(host.clock)
     rng = host.rng.fork("people")
     spread_ms = (0, 5, 50, 300)[rng.randint(0, 3)]  # all at once, or a while apart
     host.spawn(house.deactivate_now_and_then(), "sweep")
-    work = [_talk(house, seen, agent, n, spread_ms) for agent in people for n in range(3)]
-    work += [_write(house, seen, people[n % len(people)], n, spread_ms) for n in range(APPENDS)]
-    work += [_read(house, seen, n, spread_ms) for n in range(5)]
+    work = [_talk(house, seen, agent, n, spread_ms) for agent in people for n in range(TALKERS)]
+    work += [_write(house, seen, people[n % len(people)], n, spread_ms) for n in range(WRITERS)]
+    work += [_read(house, seen, n, spread_ms) for n in range(READERS)]
     work.append(_leave(house, people[0], spread_ms))
     await asyncio.gather(*(host.spawn(one, f"person {n}") for n, one in enumerate(work)))
     await asyncio.gather(*(stream.wait() for stream in house.accepted))
@@ -208,9 +211,9 @@ async def live(host, *, agent_count=4, silo_count=1, path=":memory:"):
 
 
 async def _talk(house, seen, agent, number, spread_ms):
-    """Two messages, one after the other: the second is sent when the first is acknowledged, not when it is answered."""
+    """Messages one after the other: the second is sent when the first is acknowledged, not when it is answered."""
     rng = house.host.rng.fork(f"{agent.name} {number}")
-    for turn in range(2):
+    for turn in range(MESSAGES_EACH):
         await house.host.clock.sleep(rng.random() * spread_ms)
         text = f"{number}.{turn}"
         inbox = rng.randint(0, len(house.inboxes) - 1)
@@ -241,7 +244,7 @@ async def _write(house, seen, agent, number, spread_ms):
 
 
 async def _read(house, seen, number, spread_ms):
-    for turn in range(3):
+    for turn in range(READS_EACH):
         await house.host.clock.sleep(house.host.rng.fork(f"read {number}.{turn}").random() * spread_ms)
         await seen.call("board", "read", None, _lines(house, house.board), client=f"reader {number}")
 
@@ -287,12 +290,22 @@ async def rows_hash(view):
 def summary(result):
     """What two lives of one seed have in common."""
     life = result.value
-    return {"digest": result.digest, "rows": life.rows, "steps": result.steps, "runs": life.runs, "open": life.open}
+    return {
+        "digest": result.digest,
+        "rows": life.rows,
+        "steps": result.steps,
+        "virtual_ms": result.virtual_ms,
+        "ambient": result.ambient,
+        "statuses": dict(sorted(life.statuses.items())),
+        "open": life.open,
+    }
 
 
-def main(seed, path=":memory:"):
-    result = simulate(lambda host: live(host, path=path), seed)
-    sys.stdout.write(json.dumps(summary(result)))
+def main(seed, noise):
+    """`noise` objects are made before, and every other one let go: addresses and collections differ from run to run."""
+    junk = [[n] for n in range(int(noise))]
+    del junk[::2]
+    sys.stdout.write(json.dumps(summary(simulate(live, int(seed)))))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@
 SQLite works on it in WAL with locking_mode=EXCLUSIVE alone: a VFS in Python has no shared memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from umi.dst.clock import Clock, ManualClock
@@ -244,52 +243,3 @@ class SimDisk:
         else:
             self.stale_operations += 1
             files.apply(operation)
-
-
-@dataclass(frozen=True, slots=True)
-class PowerLoss:
-    """A disk after a power loss at one operation of a log.
-
-    at    how many operations had happened
-    note  of the last mark before it, or None
-    """
-
-    at: int
-    keep: Keep
-    note: Any
-    disk: SimDisk
-
-
-def power_losses(
-    log: Sequence[Operation],
-    rng: Rng,
-    *,
-    sector_bytes: int = 4096,
-    powersafe_overwrite: bool = True,
-    keeps: Sequence[Keep] = KEEPS,
-) -> Iterator[PowerLoss]:
-    """What a power loss at every operation of `log` could have left, once for each of `keeps`. The workload ran once;
-    here its operations are applied one by one to a disk of this kind.
-
-    What would only repeat the point before it is left out: "none" while nothing was synced, and every other `keep`
-    while nothing is unsynced. Each disk has chance of its own, so that every point can be repeated alone.
-    """
-    files = DiskFiles(sector_bytes, powersafe_overwrite=powersafe_overwrite)
-    note: Any = None
-    repeated = False
-    for at, operation in enumerate(log, 1):
-        files.apply(operation)
-        if operation.kind == "mark":
-            note, repeated = operation.note, False
-            continue
-        repeated = repeated and operation.kind in ("write", "truncate")
-        for keep in keeps:
-            if repeated if keep == "none" else not files.unsettled:
-                continue
-            chance = rng.fork(f"{at}/{keep}")
-            left, taken = files.after_power_loss(chance.fork("left"), keep)
-            disk = SimDisk(chance, files=left)
-            if taken:
-                disk.faults.fire("disk.lost_unsynced", taken)
-            yield PowerLoss(at, keep, note, disk)
-        repeated = True

@@ -24,6 +24,8 @@ KINDS = {
     "disk.power_cut": "the power goes in the middle of the work: every later operation fails",
     "disk.crash_in_recovery": "the same, while what an earlier power cut left is recovered",
     "disk.lost_unsynced": "a power loss takes operations that were not synced",
+    "clock.jump": "somebody sets the machine's clock",
+    "clock.drift": "the machine's clock runs too fast or too slow",
 }
 
 

@@ -183,7 +183,15 @@ class _Guards:
         self._refuse(threading.Thread, "start", _THREAD)
         # Whoever waits for another thread here waits for ever: there is none. Events, queues and futures all end there.
         self._refuse(threading.Condition, "wait", "await: this would wait for ever")
-        self._refuse(asyncio.BaseEventLoop, "__init__", "the loop that runs")
+        make_loop = asyncio.BaseEventLoop.__init__
+
+        def refuse_loop(loop: Any, *args: Any, **options: Any) -> None:
+            if not self.on_this_thread():
+                return make_loop(loop, *args, **options)
+            loop._closed = True  # noqa: SLF001 - its __del__ asks
+            return self.refuse("a second event loop", "the loop that runs")
+
+        self._replace(asyncio.BaseEventLoop, "__init__", refuse_loop)
 
     def _replace_pools(self) -> None:
         """A pool that is used by itself, not through the loop."""

@@ -101,11 +101,15 @@ class Engine:
         for room, number in found.items():
             if number > known.get(room, 0):
                 raise StoreNewer(self.path, room, number, known.get(room, 0))
-        with self._sql:  # all or none: after a crash in an upgrade the older version still opens the file
+        self._execute("BEGIN")  # all or none: after a crash in an upgrade the older version still opens the file
+        try:
             for migration in migrations:
                 if migration.number > found.get(migration.room, 0):
                     self._execute(migration.sql)
                     self._execute(_RECORD_MIGRATION, (migration.room, migration.number))
+            self._execute("COMMIT")
+        finally:
+            self._roll_back()
 
     @property
     def _sql(self) -> apsw.Connection:
@@ -147,7 +151,8 @@ class Engine:
         """Checkpoint and let go of the file. Harmless when done twice."""
         if self._connection is not None:
             self.checkpoint()
-            self._connection.close()
+            with contextlib.suppress(apsw.Error):
+                self._connection.close()
             self._connection = None
         if self._lock is not None:
             self._lock.release()

@@ -178,3 +178,31 @@ async def test_a_run_interrupted_at_its_last_allowed_step_ends_there(open_house)
     ended, _ = await asyncio.wait_for(second.inbox.stream_of(stream.run.id).wait(), 10)
     assert (ended.run.status, ended.run.stop_reason) == ("completed", "max_steps")
     assert second.model.requests == []
+
+
+@pytest.mark.parametrize(("lives", "side"), [(2, "after"), (3, "before"), (3, "after"), (4, "before")])
+async def test_a_process_that_never_lives_long_still_brings_the_run_to_its_end(open_house, lives, side):
+    """Every process stops at its nth commit, and the first of each is the claim: the run moves on all the same."""
+    house = await open_house()
+    agent = await prepare(house)
+    stream = await house.accept(agent, "go")
+    starts = 0
+    while True:
+        fault = Fault(house, lives, side, stop)
+        house.model.script = answers(house)
+        starts += 1
+        assert starts < 20, "the run makes no progress"
+        stopped = asyncio.ensure_future(fault.fired.wait())
+        ended = asyncio.ensure_future(house.inbox.stream_of(stream.run.id).wait())
+        await asyncio.wait([stopped, ended], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        done = ended.done()
+        await house.host.close()
+        for waiting in (stopped, ended):
+            waiting.cancel()
+        await house.database.close()
+        house = await open_house()
+        # Nothing to recover: the last commit was durable, perhaps without anybody hearing of it.
+        if done or await house.inbox.recover() == 0:
+            break
+    assert starts > 1, "no process was stopped"
+    await check_whole(house, agent)

@@ -144,6 +144,20 @@ async def test_a_stated_preference_is_kept_and_followed_and_said(flights, wish):
     assert f"Shown as a table because your preferences say: “{wish}”" in answer
 
 
+@pytest.mark.parametrize(
+    "question", ["Was JetBlue always punctual?", "flights that never departed", "Show it as a table."]
+)
+async def test_a_question_with_such_words_is_not_kept_as_a_preference(flights, question):
+    await flights.ask(question)
+    assert flights.called("core_memory_append") == []
+
+
+async def test_a_wish_it_can_t_act_on_is_kept_and_not_overpromised(flights):
+    confirmed = await flights.ask("Always answer in rhymes.")
+    assert flights.preferences == "Always answer in rhymes."
+    assert "only act on whether you like tables or charts" in confirmed
+
+
 async def test_a_preference_outlives_the_conversation_because_it_is_read_from_memory(flights):
     await flights.ask("Please show me tables, not charts.")
     flights.history.clear()

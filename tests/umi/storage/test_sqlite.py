@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from umi.errors import Conflict, GuardFailed, StoreClosed
+from umi.errors import Conflict, GuardFailed, InvalidInput, StoreClosed
 from umi.storage import Changes, SqliteDatabase, View
 
 from .conftest import ALL, ITEMS, PUT, put, raise_from
@@ -367,3 +367,14 @@ def test_groups_of_commits_do_what_the_same_commits_one_by_one_would(tmp_path_fa
         await again.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("value", "says"), [("half \ud800", "no character"), (2**70, "64 bits")])
+async def test_a_value_no_file_can_hold_is_the_callers_mistake_and_disturbs_nobody(database, value, says):
+    wrong = database.commit(Changes().write("SELECT ?", value))
+    refused, _ = await asyncio.gather(wrong, database.commit(put("right")), return_exceptions=True)
+    assert isinstance(refused, InvalidInput)
+    assert says in str(refused)
+    with pytest.raises(InvalidInput, match=says):
+        await database.read([("SELECT ?", (value,))])
+    assert len(await database.view().fetch("SELECT * FROM item")) == 1

@@ -75,13 +75,11 @@ CHART_WORDS = frozenset(
 )
 SHOW_WORDS = TABLE_WORDS | CHART_WORDS | {"draw", "drawn", "present", "presented", "form", "format"}
 NEGATIONS = frozenset({"no", "not", "never", "don't", "dont", "without", "instead", "rather", "stop", "avoid"})
+# What makes a sentence one about all answers to come.
 LASTING = (
     "from now on",
     "in future",
     "in the future",
-    "by default",
-    "always",
-    "never",
     "remember that",
     "remember to",
     "remember:",
@@ -93,8 +91,10 @@ LASTING = (
     "i'd like you to",
     "my preference",
     "going forward",
-    "every time",
 )
+
+# The same, if the sentence begins with it or speaks of tables and charts; elsewhere it may belong to a question.
+PERHAPS_LASTING = ("always", "never", "by default", "every time")
 
 WHY = frozenset({"why"})
 FUTURE = frozenset(

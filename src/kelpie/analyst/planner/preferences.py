@@ -65,10 +65,17 @@ def split_wishes(text: str) -> tuple[list[str], str]:
     return wishes, " ".join(rest)
 
 
+def _says(text: str, words: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text) is not None
+
+
 def _is_lasting(sentence: str) -> bool:
     lower = sentence.lower().replace("’", "'")
-    if any(re.search(rf"(?<!\w){re.escape(words)}", lower) for words in english.LASTING):
+    if any(_says(lower, words) for words in english.LASTING):
         return True
+    if any(_says(lower, words) for words in english.PERHAPS_LASTING):
+        begins = lower.removeprefix("please ").startswith(english.PERHAPS_LASTING)
+        return begins or wish(sentence) is not None
     words = [token.lower for token in tokenize(sentence)]
     plural = {"tables", "charts", "graphs", "plots", "diagrams", "visuals"} & set(words)
     known = english.FUNCTION_WORDS | english.SHOW_WORDS | english.NEGATIONS | english.PRONOUNS | {"only", "of", "i'd"}
