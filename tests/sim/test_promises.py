@@ -8,8 +8,10 @@ from collections import Counter
 import pytest
 
 from sim import lively
+from umi import core
 from umi.dst.history import APPEND_LIST, Operation, check
 from umi.dst.simulate import simulate
+from umi.storage import Changes
 
 SEEDS = 100
 SEEDS_TWO_SILOS = 25
@@ -40,9 +42,8 @@ def test_the_lives_were_full_ones(lives, lives_of_two_silos):
     assert statuses["completed"] > 20 * SEEDS > statuses["failed"] > SEEDS / 2  # the model failed now and then
     assert sum(sum(result.value.logged.values()) for result in lives) > SEEDS
     assert sum(sum(result.value.rings.values()) for result in lives) > SEEDS
-    hung_up = lively.AGENTS * lively.TALKERS * lively.MESSAGES_EACH + 1
-    assert {len(result.value.histories.operations) for result in lives}
-    assert 0 < sum(sum(result.value.statuses.values()) < hung_up for result in lives) < SEEDS
+    unheard = [result for result in lives if sum(result.value.statuses.values()) < result.value.runs]
+    assert 0 < len(unheard) < SEEDS  # the caller who hung up left a run behind in some lives
     fenced = sum((result.value.changes for result in lives_of_two_silos), Counter())["dropped"]
     assert fenced > SEEDS_TWO_SILOS
 
@@ -52,8 +53,9 @@ def test_every_acknowledged_run_ends(any_lives):
         life = result.value
         assert life.open == 0
         assert set(life.statuses) <= {"completed", "failed"}
-        # Also the one of a caller who hung up, if it was stored.
-        assert 24 <= sum(life.statuses.values()) <= life.runs <= 25
+        # Those whose callers heard of it, and perhaps the one of the caller who hung up.
+        said = lively.AGENTS * lively.TALKERS * lively.MESSAGES_EACH
+        assert said <= sum(life.statuses.values()) <= life.runs <= said + 1
 
 
 def test_every_history_is_without_gaps(any_lives):
@@ -98,6 +100,25 @@ def test_twenty_appends_at_once_to_a_shared_block_lose_nothing_and_read_in_one_o
         assert len(board) == lively.WRITERS + lively.READERS * lively.READS_EACH + 1
         assert check(board, APPEND_LIST) == []
         assert len(board[-1].result) == lively.WRITERS
+
+
+def test_an_append_that_reads_and_then_writes_would_be_found(monkeypatch):
+    """The control: without the one statement in which core.append decides and writes, notes get lost."""
+
+    async def careless(view, tenant, scope, label, text, *, block_id, now_ms):
+        block = await core.by_label(view, tenant, scope, label)
+        value = f"{block.value}\n{text}" if block.value else text
+        unguarded = "UPDATE block SET value = ? WHERE tenant = ? AND id = ?"
+        await view.database.commit(Changes().write(unguarded, value, tenant, block.id))
+
+    monkeypatch.setattr(core, "append", careless)
+    found = [
+        check(
+            [one for one in simulate(lively.live, seed).value.histories.operations if one.key == "board"], APPEND_LIST
+        )
+        for seed in range(10)
+    ]
+    assert sum(map(bool, found)) > 5
 
 
 def test_what_tools_wrote_into_a_shared_block_is_there_once(any_lives):

@@ -1,10 +1,14 @@
-"""Bounds on free-form JSON that clients hand us to keep."""
+"""Bounds on what clients hand us to keep."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from pydantic import StringConstraints
 
+from kelpie.api import limits
 from kelpie.errors import LimitExceeded
+
+Tag = Annotated[str, StringConstraints(max_length=limits.TAG_CHARS_MAX)]
 
 
 def check_json_bytes(what: str, value: Any, maximum: int) -> None:

@@ -10,3 +10,6 @@ BLOCK_METADATA_BYTES_MAX = 100_000
 ERROR_INPUT_CHARS_MAX = 100  # of a refused value, shown in the error
 HANDLE_CHARS_MAX = 512
 BLOCKS_PER_AGENT_MAX = 200
+DESCRIPTION_CHARS_MAX = 100_000
+TAG_CHARS_MAX = 256
+SENDER_CHARS_MAX = 256  # the name, and the id, a client gives its message

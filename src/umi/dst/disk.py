@@ -212,7 +212,7 @@ class SimDisk:
     def sync(self, files: DiskFiles, name: str, *, folder_too: bool = False) -> None:
         if files is self.files:
             self._begin(name)
-            if self.faults.armed and self.faults.happens("disk.sync_error", name):
+            if self.faults.armed:
                 self._fail_sync(name)
             if self.lying_sync or (self.faults.armed and self.faults.happens("disk.lying_sync", name)):
                 if self.lying_sync:
@@ -221,14 +221,13 @@ class SimDisk:
         self._change(files, Operation("sync", name, int(folder_too)))
 
     def _fail_sync(self, name: str) -> None:
-        """What failed may stay to be synced later. Or the system takes it for written, whatever of it reached the disk:
-        a later sync will not try again, and memory pressure may show it as it is on the disk."""
-        rng = self.faults.draws("disk.sync_error")
-        draw = rng.random()
-        if draw < 2 / 3:
+        if self.faults.happens("disk.sync_error", name):
+            raise DiskFault("disk.sync_error")
+        if self.faults.happens("disk.sync_forgotten", name):
+            rng = self.faults.draws("disk.sync_forgotten")
             content, _ = self.files.survivors(self.files.by_name[name], rng, "random")
-            self._do(Operation("settle", name, int(draw < 1 / 3), bytes(content)))
-        raise DiskFault("disk.sync_error")
+            self._do(Operation("settle", name, int(rng.random() < 0.5), bytes(content)))
+            raise DiskFault("disk.sync_forgotten")
 
     def delete(self, files: DiskFiles, name: str, *, folder_synced: bool) -> None:
         if files is self.files:

@@ -16,6 +16,7 @@ _CODES = {
     "disk.write_error": apsw.SQLITE_IOERR_WRITE,
     "disk.partial_write": apsw.SQLITE_IOERR_WRITE,
     "disk.sync_error": apsw.SQLITE_IOERR_FSYNC,
+    "disk.sync_forgotten": apsw.SQLITE_IOERR_FSYNC,
     "disk.full": apsw.SQLITE_FULL,
     "disk.power_cut": apsw.SQLITE_IOERR,
 }

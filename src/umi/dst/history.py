@@ -106,13 +106,15 @@ class Model:
 
     apply      the states that an operation may lead to from a state; none if the state contradicts what it returned.
                For an operation of unknown outcome: every state it may lead to. States are hashable
-    plausible  from all operations of a key, a test that no state on the way can fail: it spares the check the orders
-               that a later answer would rule out (without it, twenty appends at once have 20! orders)
+    pivot      the operation of a key whose answer says most about the states before and after it, if there is one
+    plausible  (state, pivot, whether it was placed): false for a state that contradicts the pivot's answer. It spares
+               the check orders that can't end well: without it, twenty appends at once have 20! of them
     """
 
     initial: Hashable
     apply: Callable[[Any, Operation], Iterable[Any]]
-    plausible: Callable[[Sequence[Operation]], Callable[[Any], bool]] = lambda _: lambda _: True
+    pivot: Callable[[Sequence[Operation]], Operation | None] = lambda _: None
+    plausible: Callable[[Any, Operation, bool], bool] = lambda *_: True
 
 
 def _register(value: Any, operation: Operation) -> Iterator[Any]:
@@ -131,10 +133,14 @@ def _append_list(items: tuple[Any, ...], operation: Operation) -> Iterator[tuple
             yield items
 
 
-def _before_or_after_the_longest_read(operations: Sequence[Operation]) -> Callable[[Any], bool]:
-    reads = [tuple(one.result) for one in operations if one.name == "read" and not one.is_unknown]
-    longest = max(reads, key=len, default=())
-    return lambda items: all(one == other for one, other in zip(items, longest, strict=False))
+def _last_longest_read(operations: Sequence[Operation]) -> Operation | None:
+    reads = [one for one in operations if one.name == "read" and not one.is_unknown]
+    return max(reads, key=lambda one: (len(one.result), one.invoked), default=None)
+
+
+def _grows_through(items: tuple[Any, ...], read: Operation, placed: bool) -> bool:
+    longest = tuple(read.result)
+    return items[: len(longest)] == longest if placed else items == longest[: len(items)]
 
 
 def _counter(count: int, operation: Operation) -> Iterator[int]:
@@ -148,7 +154,7 @@ def _counter(count: int, operation: Operation) -> Iterator[int]:
 # One value, at first None: write(v), read() -> v.
 REGISTER = Model(None, _register)
 # A list that only grows: append(item) -> its position, or None where nobody says; read() -> all items.
-APPEND_LIST = Model((), _append_list, _before_or_after_the_longest_read)
+APPEND_LIST = Model((), _append_list, _last_longest_read, _grows_through)
 # A number, at first 0: add(n) -> the sum after it, or None where nobody says; read() -> the sum.
 COUNTER = Model(0, _counter)
 
@@ -158,7 +164,7 @@ class Violation:
     """No order explains these operations of one key.
 
     state  the model's, after the longest explanation that was found
-    stuck  the operations one of which would have to be next, and contradicts that state
+    stuck  the operations one of which would have to be next, and can't
     """
 
     key: Hashable
@@ -171,7 +177,8 @@ class Violation:
         stuck = "\n  ".join(str(operation) for operation in self.stuck)
         return (
             f"{self.key}: no order of {len(self.operations)} operations explains their answers. The last ones:\n"
-            f"  {shown}\nAt best the state becomes {self.state!r}, and then none of these can be next:\n  {stuck}"
+            f"  {shown}\nAt best the state becomes {self.state!r}. Each of these contradicts that, or leads to a state that a"
+            f" later answer contradicts:\n  {stuck}"
         )
 
 
@@ -192,7 +199,8 @@ def _check_key(key: Hashable, operations: list[Operation], model: Model) -> Viol
     ordered = sorted(operations, key=lambda operation: operation.invoked)
     known = [operation for operation in ordered if not operation.is_unknown]
     unknown = [operation for operation in ordered if operation.is_unknown]
-    plausible = model.plausible(ordered)
+    pivot = model.pivot(known)
+    pivot_at = known.index(pivot) if pivot is not None else 0
     start: _Configuration = (0, 0, 0, model.initial)
     seen, stack = {start}, [start]
     best, best_placed = start, -1
@@ -204,13 +212,20 @@ def _check_key(key: Hashable, operations: list[Operation], model: Model) -> Viol
         if placed + mask.bit_count() > best_placed:
             best, best_placed = configuration, placed + mask.bit_count()
         for successor in _successors(configuration, known, unknown, model):
-            if successor not in seen and plausible(successor[3]):
+            if successor in seen:
+                continue
+            if pivot is None or model.plausible(successor[3], pivot, _is_placed(successor, pivot_at)):
                 seen.add(successor)
                 stack.append(successor)
         if len(seen) > CONFIGURATIONS_MAX:
             raise UndecidedHistory(f"{key}: {len(seen):,} ways to order {len(ordered)} operations, and no end in sight")
     stuck = [operation for operation, _, _ in _candidates(best, known, unknown)]
     return Violation(key, best[3], stuck, ordered)
+
+
+def _is_placed(configuration: _Configuration, at: int) -> bool:
+    placed, mask, _, _ = configuration
+    return at < placed or bool(mask >> (at - placed) & 1)
 
 
 def _successors(

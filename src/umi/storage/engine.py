@@ -91,6 +91,7 @@ class Engine:
     def _prepare(self, migrations: list[Migration]) -> None:
         for pragma in _PRAGMAS.strip().split("\n"):
             self._execute(pragma)
+        self._keep_recovered()
         self._sql.set_wal_hook(self._on_wal_commit)
         self._execute(_SCHEMA_TABLE)
         found: dict[str, int] = dict(self._execute("SELECT room, number FROM room_schema"))
@@ -110,6 +111,14 @@ class Engine:
             self._execute("COMMIT")
         finally:
             self._roll_back()
+
+    def _keep_recovered(self) -> None:
+        """Make durable what a killed process left in the log, before anybody reads it.
+
+        Its last commits may never have been synced: a reader would be shown what a power loss then takes away.
+        """
+        with contextlib.suppress(apsw.FullError):  # a checkpoint first syncs the log: only then can it lack space
+            self._sql.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     @property
     def _sql(self) -> apsw.Connection:
@@ -148,9 +157,14 @@ class Engine:
         self._wal_pages = 0
 
     def close(self) -> None:
-        """Checkpoint and let go of the file. Harmless when done twice."""
+        """Checkpoint and let go of the file. Harmless when done twice, and whatever fails: the log keeps the commits."""
         if self._connection is not None:
-            self.checkpoint()
+            with contextlib.suppress(apsw.Error):
+                self._end_doubt()
+            if self._in_doubt:  # leave the log as a kill would: the next opening keeps whatever it finds there
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            else:
+                self.checkpoint()
             with contextlib.suppress(apsw.Error):
                 self._connection.close()
             self._connection = None

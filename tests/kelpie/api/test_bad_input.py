@@ -113,6 +113,8 @@ WRONG_AGENTS = [
     ({"model": MODEL, "system": "x" * 2_000_000}, 422, "system prompt"),
     ({"model": MODEL, "tags": ["t" + str(n) for n in range(1_000)]}, 422, "tags"),
     ({"model": MODEL, "tags": "a"}, 422, "valid list"),
+    ({"model": MODEL, "tags": ["t" * 300]}, 422, "at most 256"),
+    ({"model": MODEL, "description": "d" * 200_000}, 422, "at most 100000"),
     ({"model": MODEL, "memory_blocks": TWICE}, 409, "unique"),
     ({"model": MODEL, "memory_blocks": [{"label": "human"}]}, 422, "Field required"),
     ({"model": MODEL, "memory_blocks": [{"label": "", "value": "x"}]}, 422, "label"),

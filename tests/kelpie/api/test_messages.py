@@ -1,6 +1,7 @@
 """What happens around messages: full mailboxes, deleted agents, deleted runs, and clients of older generations."""
 
-import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,15 +30,13 @@ def test_a_full_mailbox_is_429_and_nothing_is_stored(live, http, monkeypatch):
 def test_an_agent_that_is_deleted_while_it_thinks_answers_404(live, http):
     agent = live.agent()
     inbox = live.server.app.state.house.inbox
-
-    async def delete_while_it_thinks():
-        while not inbox.open:  # noqa: ASYNC110 - the run begins in the server, which tells nobody
-            await asyncio.sleep(0.01)
-        return agent["id"]
-
-    waiting = asyncio.run_coroutine_threadsafe(delete_while_it_thinks(), live._thread.loop)
-    waiting.add_done_callback(lambda _: live.client().delete(f"/v1/agents/{agent['id']}"))
-    answer = live.send(agent["id"], "[[delay_ms:700]] [[say:too late]]")
+    with ThreadPoolExecutor(1) as others:
+        waiting = others.submit(live.send, agent["id"], "[[delay_ms:700]] [[say:too late]]")
+        while not inbox.open:
+            assert not waiting.done(), "it should have been thinking"
+            time.sleep(0.01)
+        assert http.delete(f"/v1/agents/{agent['id']}").status_code == 200
+        answer = waiting.result(20)
     assert (answer.status_code, "detail" in answer.json()) == (404, True)
     assert http.get("/v1/runs/", params={"agent_id": agent["id"]}).json() == []
 
@@ -51,7 +50,6 @@ def test_a_deleted_run_leaves_its_messages_to_the_agent(live, http):
         assert http.get(path).status_code == 404
     shown = http.get(f"/v1/agents/{agent['id']}/messages", params={"limit": 1}).json()[0]
     assert (shown["id"], shown["content"], shown["run_id"]) == (said["id"], "remember me", None)
-    live.server.app.state.house  # noqa: B018
     again = live.send(agent["id"], '[[tool:conversation_search {"query": "remember"}]]').json()["messages"]
     assert "remember me" in again[1]["tool_return"]
 

@@ -12,7 +12,7 @@ from kelpie.agents.profile import Profile
 from kelpie.agents.prompts import SYSTEM_PROMPTS
 from kelpie.api import limits
 from kelpie.api.answer import encoded
-from kelpie.api.bounds import check_json_bytes
+from kelpie.api.bounds import Tag, check_json_bytes
 from kelpie.api.wire import blocks, models, tools
 from kelpie.api.wire.blocks import CreateBlock
 from kelpie.api.wire.times import iso, iso_or_none
@@ -80,12 +80,12 @@ class _AgentFields(BaseModel):
     """What both creating and changing an agent take. Null stands for what the agent has, or the default."""
 
     name: str | None = None
-    description: str | None = None
+    description: str | None = Field(default=None, max_length=limits.DESCRIPTION_CHARS_MAX)
     system: str | None = None
     model: str | None = None
     embedding: str | None = Field(default=None, max_length=limits.HANDLE_CHARS_MAX)
     metadata: dict[str, Any] | None = None
-    tags: list[str] | None = None
+    tags: list[Tag] | None = None
     timezone: str | None = None
     hidden: bool | None = None
     context_window_limit: int | None = Field(default=None, ge=1)

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from kelpie.api import limits
-from kelpie.api.bounds import check_json_bytes
+from kelpie.api.bounds import Tag, check_json_bytes
 from umi import limits as umi_limits
 from umi.entity import Block
 
@@ -17,7 +17,7 @@ class BlockFields(BaseModel):
 
     description: str | None = None
     metadata: dict[str, Any] | None = None
-    tags: list[str] | None = Field(default=None, max_length=umi_limits.FACT_TAGS_MAX)
+    tags: list[Tag] | None = Field(default=None, max_length=umi_limits.FACT_TAGS_MAX)
     hidden: bool | None = None
 
 

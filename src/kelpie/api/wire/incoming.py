@@ -45,8 +45,8 @@ class MessageCreate(BaseModel):
     type: Literal["message"] | None = "message"
     role: Literal["user", "system", "assistant"] = "user"
     content: Content
-    name: str | None = Field(default=None, max_length=limits.ERROR_INPUT_CHARS_MAX)
-    otid: str | None = Field(default=None, max_length=limits.ERROR_INPUT_CHARS_MAX)
+    name: str | None = Field(default=None, max_length=limits.SENDER_CHARS_MAX)
+    otid: str | None = Field(default=None, max_length=limits.SENDER_CHARS_MAX)
 
 
 class OtherInput(BaseModel):
