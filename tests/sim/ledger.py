@@ -178,9 +178,11 @@ class Teller:
         self._check_overlay(planned[0], seen)
         after = self.state.copy()
         for plan, outcome in zip(planned, outcomes, strict=True):
-            if not isinstance(outcome, StoreError) or isinstance(outcome, CommitUnknown):
+            if isinstance(outcome, CommitUnknown):
+                plan.outcome(after)  # written if the group was, unless it would have been refused
+            elif not isinstance(outcome, StoreError):
                 foretold = plan.outcome(after)
-                assert foretold is (None if isinstance(outcome, list | CommitUnknown) else type(outcome)), outcome
+                assert foretold is (None if isinstance(outcome, list) else type(outcome)), (foretold, outcome)
         rows = after.rows()
         possible.append(rows)  # the power may have gone in the middle of what only now is known
         if any(isinstance(outcome, CommitUnknown) for outcome in outcomes):

@@ -189,7 +189,7 @@ class Life:
 
 
 async def live(host, *, silo_count=1, path=":memory:"):
-    """Several people talk to every agent at once, others write on the shared board; returns a Life when all is quiet."""
+    """Several people talk to every agent at once, others write on the shared board. Returns when all is quiet."""
     database = await SqliteDatabase.open(path, MIGRATIONS, host=host)
     house = House(database, host, silo_count)
     people = await house.people_move_in(AGENTS)

@@ -3,6 +3,7 @@
 A failure names its seed; `simulate(live, SEED, trace=lines)` shows it step by step.
 """
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -68,7 +69,7 @@ def test_messages_at_once_to_one_agent_are_handled_one_after_the_other(lives):
     for result in lives:
         for stored in result.value.stored.values():
             handled = [message.run_id for message in stored[1:]]  # the first one is the system message
-            changes = sum(before != after for before, after in zip(handled, handled[1:], strict=False))
+            changes = sum(before != after for before, after in itertools.pairwise(handled))
             assert changes == len(set(handled)) - 1
 
 

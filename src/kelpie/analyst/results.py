@@ -127,6 +127,12 @@ def plan_query(query: StoredQuery) -> Changes:
     )
 
 
+def plan_forget_agent(tenant: str, agent_id: str) -> Changes:
+    """Remove what an agent asked and drew: it is deleted, and its runs with it."""
+    changes = Changes().write("DELETE FROM analyst_chart WHERE tenant = ? AND agent_id = ?", tenant, agent_id)
+    return changes.write("DELETE FROM analyst_query WHERE tenant = ? AND agent_id = ?", tenant, agent_id)
+
+
 async def query_by_id(view: View, tenant: str, query_id: str) -> StoredQuery:
     """Raises NotFound."""
     row = await view.one(_ONE_QUERY, tenant, query_id)

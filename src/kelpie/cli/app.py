@@ -112,7 +112,7 @@ def doctor(url: Url = DEFAULT_URL, key: Key = None) -> None:
 def models_list(url: Url = DEFAULT_URL, key: Key = None) -> None:
     """List the models the server offers."""
     cards = Client(url, key).get("/v1/models/")
-    rows = [[card["handle"], card["provider_type"], card.get("context_window")] for card in cards]
+    rows = [[card["handle"], card["provider_name"], card.get("context_window")] for card in cards]
     Screen().table(["handle", "provider", "context window"], rows)
 
 

@@ -5,6 +5,16 @@
     ids.py     Ids: `agent-<uuid4>` names drawn from an Rng
     host.py    Host: the three together, plus `spawn` for background tasks
 
+Simulation, for tests; production imports none of it:
+
+    simulate.py  simulate(main, seed): a coroutine on virtual time; SimClock, SimResult
+    loop.py      SimLoop: asyncio's loop with seeded steps, crashes that run no `finally`, and a digest of it all
+    schedule.py  who runs next: uniform, sticky or fifo
+    tasks.py     tasks and futures in a stable order, incarnations, and what ends a run early
+    workers.py   thread pools without threads
+    guards.py    what reaches around a simulation is refused, or follows the seed
+    history.py   what clients saw, and whether any order of the operations explains it
+
 Everything else receives a Host. Nothing else reads the wall clock or draws randomness (a lint enforces it), so
 that the same code runs under one seed.
 """

@@ -34,10 +34,13 @@ _THREAD = "async code, or host.spawn"
 # Raised by the interpreter itself, whoever captured the function.
 _REFUSED_EVENTS = {
     "socket.__new__": _NETWORK,
+    "socket.connect": _NETWORK,  # one that was made before
+    "socket.bind": _NETWORK,
     "socket.getaddrinfo": _NETWORK,
     "socket.gethostbyname": _NETWORK,
     "subprocess.Popen": _PROCESS,
     "os.system": _PROCESS,
+    "os.exec": _PROCESS,
     "os.fork": _PROCESS,
     "os.forkpty": _PROCESS,
     "os.posix_spawn": _PROCESS,
@@ -186,10 +189,10 @@ class _Guards:
         make_loop = asyncio.BaseEventLoop.__init__
 
         def refuse_loop(loop: Any, *args: Any, **options: Any) -> None:
-            if not self.on_this_thread():
-                return make_loop(loop, *args, **options)
-            loop._closed = True  # noqa: SLF001 - its __del__ asks
-            return self.refuse("a second event loop", "the loop that runs")
+            if self.on_this_thread():
+                loop._closed = True  # noqa: SLF001 - its __del__ asks
+                self.refuse("a second event loop", "the loop that runs")
+            make_loop(loop, *args, **options)
 
         self._replace(asyncio.BaseEventLoop, "__init__", refuse_loop)
 

@@ -177,8 +177,8 @@ class Violation:
         stuck = "\n  ".join(str(operation) for operation in self.stuck)
         return (
             f"{self.key}: no order of {len(self.operations)} operations explains their answers. The last ones:\n"
-            f"  {shown}\nAt best the state becomes {self.state!r}. Each of these contradicts that, or leads to a state that a"
-            f" later answer contradicts:\n  {stuck}"
+            f"  {shown}\nAt best the state becomes {self.state!r}. Each of these contradicts that, or leads to a state"
+            f" that a later answer contradicts:\n  {stuck}"
         )
 
 
@@ -264,7 +264,7 @@ def _candidates(
     next_unknown = [
         (operation, 1 << at, True)
         for at, operation in enumerate(unknown)
-        if operation.invoked < bound and not mask_unknown >> at & 1
+        if operation.invoked <= bound and not mask_unknown >> at & 1
     ]
     # What returns first is tried first, an unknown outcome only when nothing else explains the rest.
     return [*next_unknown, *sorted(next_known, key=lambda candidate: -candidate[0].returned)]

@@ -49,6 +49,7 @@ class SimLoop(base_events.BaseEventLoop):
 
     steps     callbacks run so far
     problems  what asyncio would only have logged: exceptions of callbacks and of tasks nobody awaited
+    unheard   those exceptions
     ambient   reads of clocks and chance around the Host by code that isn't ours, served from the seed
     """
 
@@ -67,6 +68,7 @@ class SimLoop(base_events.BaseEventLoop):
         self.schedule: Schedule = schedule or ("uniform" if rng.random() < 0.5 else "sticky")
         self.steps = 0
         self.problems: list[str] = []
+        self.unheard: list[BaseException] = []
         self.ambient: dict[str, int] = {}
         self.workers = Workers(self, Rng(f"{seed}/workers"))
         self._draw = rng.random
@@ -160,6 +162,8 @@ class SimLoop(base_events.BaseEventLoop):
         error = context.get("exception")
         if isinstance(error, SimError):
             self._fatal = self._fatal or error
+        elif isinstance(error, BaseException):
+            self.unheard.append(error)
         self.problems.append(f"{context['message']}: {error!r}")
 
     def _waiting(self) -> str:
@@ -229,6 +233,7 @@ class SimLoop(base_events.BaseEventLoop):
         name is used up: the successor needs another one.
         """
         assert incarnation, "the world outside the incarnations can't die"
+        assert incarnation not in self._frozen, f"{incarnation} is dead already"
         # Kept to the end: a coroutine that is collected runs its `finally`.
         self._frozen[incarnation] = [task for task in self._pending() if task.incarnation == incarnation]
         self.workers.die(incarnation)
@@ -244,9 +249,9 @@ class SimLoop(base_events.BaseEventLoop):
                 self.run_until_complete(self.shutdown_asyncgens())
             except SimError as error:
                 self.problems.append(f"while tasks were cancelled at the end: {error!r}")
-        self.problems += [f"{task.get_name()} refuses to end; it is in {_place(task)}" for task in self._pending()]
+            self.problems += [f"{task.get_name()} refuses to end; it is in {_place(task)}" for task in self._pending()]
         gc.collect()
-        self.note(f"end {self.problems}")
+        self.note(f"end, {len(self.problems)} problems")
         self._bury()
 
     def _cancel_all(self) -> None:

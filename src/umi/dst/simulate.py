@@ -99,16 +99,18 @@ def simulate(
                 steps, virtual_ms = loop.steps, loop.virtual_ms
             finally:
                 loop.finish()
-        _raise_unhandled(loop.problems)
+        _raise_unhandled(loop)
     except BaseException as error:
+        if loop.problems and not isinstance(error, Unhandled):
+            error.add_note(f"besides: {'; '.join(loop.problems)}")
         error.add_note(f"seed {seed!r}, schedule {loop.schedule}: step {loop.steps:,} at {loop.virtual_ms:,.3f} ms")
         raise
     return SimResult(value, loop.digest, steps, virtual_ms, loop.schedule, loop.workers.ran, loop.ambient)
 
 
-def _raise_unhandled(problems: list[str]) -> None:
-    if problems:
-        raise Unhandled("; ".join(problems))
+def _raise_unhandled(loop: SimLoop) -> None:
+    if loop.problems:
+        raise Unhandled("; ".join(loop.problems)) from (loop.unheard[0] if loop.unheard else None)
 
 
 async def _awaited(main: Callable[[Host], Awaitable[T]], host: Host) -> T:

@@ -18,7 +18,7 @@ from umi.dst.rng import Rng
 from umi.dst.tasks import INCARNATION
 
 DEFAULT_POOL_WORKERS = 8  # asyncio's own number depends on the machine
-# A run draws its mean duration of a job from here, on a logarithmic scale: fast disks in one seed, slow ones in another.
+# A run draws its mean duration of a job from here, on a logarithmic scale: disks are fast in one seed, slow in another.
 _MEAN_MS_MIN, _MEAN_MS_MAX = 0.05, 20.0
 
 

@@ -196,7 +196,8 @@ class Engine:
 
     def _roll_back(self) -> None:
         if self._sql.in_transaction:  # some errors have rolled back already
-            self._execute("ROLLBACK")
+            with contextlib.suppress(apsw.IOError):  # of a read on the way: SQLite rolls back all the same
+                self._execute("ROLLBACK")
 
     def _apply(self, writes: Sequence[Write]) -> list[Row]:
         """Run the writes in order; returns the rows of RETURNING clauses."""
@@ -285,9 +286,12 @@ def _refuse_unusable(path: str) -> None:
 
 
 def _fail(jobs: Iterable[Read | Commit], error: Exception) -> None:
-    """Give `error` to every job that hasn't failed on its own."""
+    """Give `error` to every job that hasn't failed on its own, and to all that came after the first of these: they
+    were judged on rows that nobody wrote, and a refusal would speak of what never was."""
+    unwritten = False
     for job in jobs:
-        if not isinstance(job.outcome, Exception):
+        unwritten = unwritten or not isinstance(job.outcome, Exception)
+        if unwritten:
             job.outcome = error
 
 

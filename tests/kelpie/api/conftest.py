@@ -125,9 +125,15 @@ def scripted():
 
 
 @pytest.fixture(scope="session")
-def live(scripted, tmp_path_factory):
+def new_live(scripted):
+    """`new_live(folder)`: a server that its caller stops."""
+    return lambda folder: Live(Config(data_folder=str(folder), openai_base_url=scripted))
+
+
+@pytest.fixture(scope="session")
+def live(new_live, tmp_path_factory):
     """One server for all tests that leave it usable; everything they make has ids of its own."""
-    server = Live(Config(data_folder=str(tmp_path_factory.mktemp("live")), openai_base_url=scripted))
+    server = new_live(tmp_path_factory.mktemp("live"))
     yield server
     server.stop()
 

@@ -112,3 +112,12 @@ def test_a_connection_in_use_can_be_deleted_after_its_model(shop):
     assert shop.http.delete(f"/v1/analyst/semantic-models/{model}").status_code == 200
     assert shop.http.delete(f"/v1/analyst/connections/{connection}").status_code == 200
     assert shop.http.get("/v1/analyst/connections").json() == []
+
+
+def test_a_deleted_analyst_leaves_no_query_and_no_chart(shop):
+    said = ask(shop.http)
+    query, chart = said["queries"][0]["id"], said["charts"][0]["id"]
+    assert shop.http.delete(f"/v1/agents/{said['agent_id']}").status_code == 200
+    assert shop.http.get(f"/v1/analyst/queries/{query}").status_code == 404
+    assert shop.http.get(f"/v1/analyst/charts/{chart}").status_code == 404
+    assert ask(shop.http)["agent_id"] == said["agent_id"], "the session begins anew"

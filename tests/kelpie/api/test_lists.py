@@ -6,9 +6,9 @@ SOURCE = 'def {name}(a: int) -> int:\n    """Number {name}.\n\n    Args:\n      
 
 
 @pytest.fixture(scope="module")
-def stocked(scripted, tmp_path_factory, live_class):
+def stocked(new_live, tmp_path_factory):
     """A server with five of everything."""
-    live = live_class(scripted, tmp_path_factory.mktemp("lists"))
+    live = new_live(tmp_path_factory.mktemp("lists"))
     agent = live.agent(name="host", memory_blocks=[{"label": f"own{n}", "value": str(n)} for n in range(5)])
     for number in range(5):
         live.agent(name=f"agent {number}", tags=["all", f"n{number}", "even" if number % 2 == 0 else "odd"])
@@ -26,15 +26,6 @@ def stocked(scripted, tmp_path_factory, live_class):
     live.host_id = agent["id"]
     yield live
     live.stop()
-
-
-@pytest.fixture(scope="module")
-def live_class():
-    from tests.kelpie.api.conftest import Live
-
-    from kelpie.config import Config
-
-    return lambda scripted, folder: Live(Config(data_folder=str(folder), openai_base_url=scripted))
 
 
 PATHS = (

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import gc
 import weakref
@@ -326,7 +327,7 @@ def test_a_deadlock_is_named_with_who_waits_and_where():
 
 def test_a_run_that_spins_or_waits_for_ever_is_ended():
     async def spin(host):
-        while True:
+        while True:  # noqa: ASYNC110 - it spins
             await asyncio.sleep(0)
 
     async def wait(host):
@@ -347,10 +348,8 @@ def test_production_code_that_swallows_everything_does_not_swallow_the_end():
     async def main(host):
         loop = asyncio.get_running_loop()
         for _ in range(3):
-            try:
+            with contextlib.suppress(BaseException):  # what must not help
                 loop.fail(Leak("a leak"))
-            except BaseException:  # noqa: BLE001, S110 - what must not help
-                pass
             await asyncio.sleep(0)
         return "went on"
 
@@ -381,8 +380,9 @@ def test_an_error_that_nobody_awaits_fails_the_run():
         asyncio.get_running_loop().call_soon(lambda: 1 / 0)
         await host.clock.sleep(1)
 
-    with pytest.raises(Unhandled, match="unheard"):
+    with pytest.raises(Unhandled, match="unheard") as caught:
         value(in_a_task)
+    assert isinstance(caught.value.__cause__, ValueError)
     with pytest.raises(Unhandled, match="division by zero"):
         value(in_a_callback)
 
@@ -424,6 +424,17 @@ def test_a_task_that_refuses_to_end_fails_the_run():
 
 
 # ---- crashes
+
+
+def test_an_error_of_main_tells_what_else_went_wrong():
+    async def main(host):
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        async with host.clock.timeout(5):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError) as caught:
+        value(main)
+    assert any("division by zero" in note for note in caught.value.__notes__)
 
 
 async def a_node(host, said, *, kill):
@@ -496,8 +507,9 @@ def test_a_successor_of_the_dead_lives():
         async def answer():
             return await asyncio.to_thread(lambda: 42)
 
-        loop.create_task(answer(), context=incarnation_context("node#1"))
+        dead = loop.create_task(answer(), context=incarnation_context("node#1"))
         loop.freeze("node#1")
+        assert not dead.done()
         return await loop.create_task(answer(), context=incarnation_context("node#2"))
 
     assert value(main) == 42

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from kelpie.agents import agent as agents
 from kelpie.agents import create, modify, profile
+from kelpie.analyst import results
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller, is_sdk_1
 from kelpie.api.ids import AgentId
@@ -125,8 +126,9 @@ async def modify_agent(request: Request, agent_id: AgentId, body: wire.ModifyAge
 async def delete_agent(request: Request, agent_id: AgentId) -> Response:
     """Remove an agent with its messages, runs and archival memory. Its blocks stay."""
     who = caller(request)
+    gone = agents.plan_delete(who.tenant, agent_id).extend(results.plan_forget_agent(who.tenant, agent_id))
     try:
-        await who.workshop.database.commit(agents.plan_delete(who.tenant, agent_id))
+        await who.workshop.database.commit(gone)
     except GuardFailed:
         raise NotFound(f"no agent has the id '{agent_id}'") from None
     return answer({"message": f"Agent id={agent_id} successfully deleted"})
