@@ -13,6 +13,9 @@ Simulation, for tests; production imports none of it:
     tasks.py     tasks and futures in a stable order, incarnations, and what ends a run early
     workers.py   thread pools without threads
     guards.py    what reaches around a simulation is refused, or follows the seed
+    faults.py    Faults: what goes wrong, by name, and how often it really did
+    disk.py      SimDisk: SQLite's files in memory, under power loss and every other fault of a disk
+    disk_files.py, disk_vfs.py, disk_replay.py  what its files hold; its door for SQLite; a log's every ending
     history.py   what clients saw, and whether any order of the operations explains it
 
 Everything else receives a Host. Nothing else reads the wall clock or draws randomness (a lint enforces it), so

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from umi.dst.clock import Clock, ManualClock
-from umi.dst.disk_files import KEEPS, DiskFiles, Keep, Operation, SimFile
+from umi.dst.disk_files import KEEPS, DiskFault, DiskFiles, Keep, Operation, SimFile
 from umi.dst.faults import Faults
 from umi.dst.rng import Rng
 
@@ -25,14 +25,6 @@ _LATENCY_MS_MAX = 500
 _MISDIRECTED_SECTORS_MAX = 8
 
 
-class DiskFault(Exception):
-    """An operation failed; `kind` is the fault's name. The VFS turns it into SQLite's result code."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
 class SimDisk:
     """A disk, and the process that has mounted it.
 
@@ -41,7 +33,7 @@ class SimDisk:
     capacity_bytes  the size of the disk, or None for one that fills up only by `faults`
     faults          what else goes wrong; its own, from `rng`, unless given
     clock           what SQLite takes for the time
-    log             every operation is appended to it, if given: see `power_losses`
+    log             every operation is appended to it, if given: see umi.dst.disk_replay
     on_delay        called with the cost, in virtual ms, of an operation that takes long
 
     A process is what `mount` begins and the next `mount` or `crash` ends. What an ended one still does goes to files of
@@ -103,17 +95,18 @@ class SimDisk:
         self.mounts += 1
         if self.mounts > 1:
             self.files = self.files.clone()
-        self._mounted_vfs().begin(self.mounts, self.files, self.rng.fork(f"sqlite/{self.mounts}"))
-        return f"mount-{self.mounts}"
+        folder = f"mount-{self.mounts}"
+        self._mounted_vfs().begin(folder, self.files, self.rng.fork(f"sqlite/{self.mounts}"))
+        return folder
 
     def crash(self, keep: Keep | None = None) -> None:
-        """A power loss. `keep` says what is left of what wasn't synced; drawn from the seed unless given."""
+        """A power loss, which also ends the log. `keep` says what is left of what wasn't synced, unless drawn."""
         self.crashes += 1
         rng = self.rng.fork(f"crash/{self.crashes}")
         self.files, taken = self.files.after_power_loss(rng, keep or KEEPS[rng.randint(0, len(KEEPS) - 1)])
         if taken:
             self.faults.fire("disk.lost_unsynced", taken)
-        self.powered, self._cut_at = True, None
+        self.powered, self._cut_at, self.log = True, None, None
 
     def cut_power_after(self, operations: int, kind: str = "disk.power_cut") -> None:
         """Let so many operations pass, then fail all until `crash` decides what is left. `kind` is counted then."""

@@ -15,6 +15,14 @@ _SECTOR_KEPT = 0.45  # of the sectors of an unsynced write; a tenth is torn insi
 _SECTOR_TORN = 0.55
 
 
+class DiskFault(Exception):
+    """An operation failed; `kind` is the fault's name, or "missing" for a file that isn't there."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
 class Operation(NamedTuple):
     """One change of one file. Kinds and what they use:
 
@@ -90,7 +98,7 @@ class DiskFiles:
 
     def apply(self, operation: Operation) -> None:
         kind, name = operation.kind, operation.name
-        if kind == "write" or kind == "truncate":
+        if kind in {"write", "truncate"}:
             file = self.by_name[name]
             _change(file.data, operation)
             file.unsynced.append(operation)

@@ -3,12 +3,12 @@
 import itertools
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 
-from umi.dst.disk import DiskFault, SimDisk
-from umi.dst.disk_files import DiskFiles, SimFile
+from umi.dst.clock import Clock
+from umi.dst.disk_files import DiskFault, DiskFiles, SimFile
 from umi.dst.rng import Rng
 
 _CODES = {
@@ -31,24 +31,38 @@ def _failure(fault: DiskFault, missing: int = apsw.SQLITE_CANTOPEN) -> Exception
     return apsw.exception_for(_CODES.get(fault.kind, missing))
 
 
+class Disk(Protocol):
+    """What SimDisk does for a file of one of its mounts. Each may raise DiskFault."""
+
+    clock: Clock
+
+    def open(self, files: DiskFiles, name: str, *, create: bool) -> SimFile: ...
+    def read(self, files: DiskFiles, name: str, file: SimFile, amount: int, offset: int) -> bytearray: ...
+    def write(self, files: DiskFiles, name: str, data: bytes, offset: int) -> None: ...
+    def truncate(self, files: DiskFiles, name: str, size: int) -> None: ...
+    def sync(self, files: DiskFiles, name: str, *, folder_too: bool) -> None: ...
+    def delete(self, files: DiskFiles, name: str, *, folder_synced: bool) -> None: ...
+
+
 class SimVfs(apsw.VFS):
     """Finds files as `<folder of a mount>/<name>`. The disk owns it; the files of an ended process live as long as
     somebody has one of them open."""
 
-    def __init__(self, disk: SimDisk) -> None:
+    def __init__(self, disk: Disk) -> None:
         self.name = f"umi-sim-{next(_numbers)}"
         # Weak, or a disk could only be freed by the collector of cycles: a campaign makes tens of thousands.
         self._disk = weakref.ref(disk)
         self._mounts: weakref.WeakValueDictionary[str, DiskFiles] = weakref.WeakValueDictionary()
+        self._folder = ""
         self._rng = Rng("not mounted")
         self._temporary = itertools.count(1)
         super().__init__(self.name, base="", maxpathname=512)
 
-    def begin(self, mount: int, files: DiskFiles, rng: Rng) -> None:
+    def begin(self, folder: str, files: DiskFiles, rng: Rng) -> None:
         """A process begins. SQLite's generator (salts of the log, random(), rowids) is one for the whole process and
         takes its seed from the default VFS, so this one is the default for as long as that takes."""
-        self._mounts[f"mount-{mount}"] = files
-        self._rng = rng
+        self._folder, self._rng = folder, rng
+        self._mounts[folder] = files
         usual = apsw.vfs_names()[0]
         apsw.set_default_vfs(self.name)
         try:
@@ -57,7 +71,7 @@ class SimVfs(apsw.VFS):
         finally:
             apsw.set_default_vfs(usual)
 
-    def _find(self, path: str) -> tuple[SimDisk, DiskFiles, str]:
+    def _find(self, path: str) -> tuple[Disk, DiskFiles, str]:
         folder, _, name = path.partition("/")
         disk, files = self._disk(), self._mounts.get(folder)
         if disk is None or files is None or not name:
@@ -66,7 +80,7 @@ class SimVfs(apsw.VFS):
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> Any:  # noqa: N802 - SQLite's name
         if name is None:
-            path = f"mount-{max(self._mounts)}/temporary-{next(self._temporary)}"
+            path = f"{self._folder}/temporary-{next(self._temporary)}"
         else:
             path = name.filename() if isinstance(name, apsw.URIFilename) else name
         disk, files, name = self._find(path)
@@ -120,12 +134,12 @@ def _reported(work: Callable[..., Any]) -> Callable[..., Any]:
 class _OpenFile:
     """One open handle; the methods are those that SQLite calls."""
 
-    def __init__(self, disk: SimDisk, files: DiskFiles, name: str, file: SimFile, flags: int) -> None:
+    def __init__(self, disk: Disk, files: DiskFiles, name: str, file: SimFile, flags: int) -> None:
         self._disk, self._files, self._name, self._file = disk, files, name, file
         self._once = bool(flags & apsw.SQLITE_OPEN_DELETEONCLOSE)
         # As SQLite's own VFS does on Unix: the first sync of a journal or log also syncs its folder, so that its name
         # survives, and the removal of an earlier one.
-        self._folder_too = bool(flags & _JOURNALS)
+        self._folder_too = bool(flags & apsw.SQLITE_OPEN_CREATE and flags & _JOURNALS)
 
     @_reported
     def xRead(self, amount: int, offset: int) -> bytearray:  # noqa: N802 - SQLite's name

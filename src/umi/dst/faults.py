@@ -1,8 +1,8 @@
 """What goes wrong, by name, and how often it really did.
 
 A fault has a kind (`disk.sync_error`). Chance lets it happen (`rate`), or a test says exactly when (`plan`). Whoever
-simulates the machine asks at every occasion (`happens`) and counts what it decides by itself (`fire`). A test of a fault
-asserts its counter: one that injects nothing proves nothing.
+simulates the machine asks at every occasion (`happens`) and counts what it decides by itself (`fire`). A test of a
+fault asserts its counter: one that injects nothing proves nothing.
 """
 
 from collections import Counter
@@ -25,8 +25,6 @@ KINDS = {
     "disk.power_cut": "the power goes in the middle of the work: every later operation fails",
     "disk.crash_in_recovery": "the same, while what an earlier power cut left is recovered",
     "disk.lost_unsynced": "a power loss takes operations that were not synced",
-    "clock.jump": "somebody sets the machine's clock",
-    "clock.drift": "the machine's clock runs too fast or too slow",
     "clock.jump": "somebody sets the machine's clock",
     "clock.drift": "the machine's clock runs too fast or too slow",
 }

@@ -81,9 +81,9 @@ class Engine:
                 _refuse_unusable(path)
             self._connection = apsw.Connection(path, vfs=vfs)
             self._prepare(list(migrations))
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             self.close()
-            raise _translate(error, path) from error
+            raise self._as_store_error(error) from error
         except BaseException:
             self.close()
             raise
@@ -100,6 +100,8 @@ class Engine:
             assert migration.number == known.get(migration.room, 0) + 1, f"gap in the migrations of {migration.room}"
             known[migration.room] = migration.number
         for room, number in found.items():
+            if not isinstance(number, int):  # the schema forbids it: another page lies where this one belongs
+                raise _damaged(self.path, f"room_schema holds {number!r}")
             if number > known.get(room, 0):
                 raise StoreNewer(self.path, room, number, known.get(room, 0))
         self._execute("BEGIN")  # all or none: after a crash in an upgrade the older version still opens the file
@@ -157,7 +159,7 @@ class Engine:
         self._wal_pages = 0
 
     def close(self) -> None:
-        """Checkpoint and let go of the file. Harmless when done twice, and whatever fails: the log keeps the commits."""
+        """Checkpoint and let go of the file. Harmless when done twice, and when it fails: the log keeps the commits."""
         if self._connection is not None:
             with contextlib.suppress(apsw.Error):
                 self._end_doubt()
@@ -268,6 +270,8 @@ class Engine:
             return refused
         if isinstance(error, OverflowError):
             return InvalidInput("a number does not fit into 64 bits; nothing was written")
+        if isinstance(error, UnicodeDecodeError):  # nobody could have written it
+            return _damaged(self.path, f"a text holds the bytes {error.object[error.start : error.end].hex()}")
         return _translate(error, self.path) if isinstance(error, apsw.Error) else error
 
 
@@ -282,7 +286,11 @@ def _refuse_unusable(path: str) -> None:
         start = file.read(len(_MAGIC))
     # With a journal beside it, a file may be half created: SQLite completes or undoes that itself.
     if start not in (b"", _MAGIC) and not os.path.exists(f"{path}-journal"):
-        raise StoreCorrupt(f"{path} is damaged or not a database (it starts with {start!r}); restore it from a backup")
+        raise _damaged(path, f"it starts with {start!r}")
+
+
+def _damaged(path: str, how: str) -> StoreCorrupt:
+    return StoreCorrupt(f"{path} is damaged or not a database ({how}); restore it from a backup")
 
 
 def _fail(jobs: Iterable[Read | Commit], error: Exception) -> None:
@@ -308,7 +316,7 @@ def _translate(error: apsw.Error, path: str) -> Exception:
         case apsw.BusyError() | apsw.LockedError():
             translated = StoreInUse(path, None)
         case apsw.NotADBError() | apsw.CorruptError():
-            translated = StoreCorrupt(f"{path} is damaged or not a database ({error}); restore it from a backup")
+            translated = _damaged(path, str(error))
         case apsw.FullError():
             translated = StoreFull(f"the disk holding {path} is full; nothing was written, free some space")
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():

@@ -1,7 +1,6 @@
 """The simulation's loop: asyncio works on it, one seed gives one trace, and what can't go on says so."""
 
 import asyncio
-import concurrent.futures
 import contextlib
 import contextvars
 import gc
@@ -10,7 +9,6 @@ import weakref
 import pytest
 
 from umi.dst import Host
-from umi.dst.faults import Faults
 from umi.dst.loop import STEPS_BETWEEN_COLLECTIONS, SimLoop
 from umi.dst.rng import Rng
 from umi.dst.simulate import SimClock, first_difference, simulate
@@ -20,7 +18,6 @@ from umi.dst.tasks import (
     StepLimit,
     TimeLimit,
     Unhandled,
-    incarnation_context,
 )
 
 SCHEDULES = ["uniform", "sticky", "fifo"]
@@ -227,89 +224,6 @@ def test_async_generators_that_nobody_finished_are_closed_in_their_order():
     assert value(main)[0] == [99, *range(20)]
 
 
-# ---- threads that are none
-
-
-def test_a_function_for_a_thread_runs_later_while_the_loop_goes_on():
-    async def main(host):
-        ran = []
-        waiting = asyncio.get_running_loop().run_in_executor(None, ran.append, 1)
-        steps_before = 0
-        while not ran:
-            await host.clock.sleep(0.01)
-            steps_before += 1
-        await waiting
-        return steps_before
-
-    assert min(values(main)) >= 1
-    assert max(values(main)) > 50
-
-
-def submitted(pool, number):
-    async def main(host):
-        order, loop = [], asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(pool, order.append, n) for n in range(number)]
-        await asyncio.gather(*jobs)
-        return order
-
-    return main
-
-
-def test_one_worker_keeps_the_order_of_its_jobs_and_several_overtake_one_another():
-    class Plain:
-        """An executor that the loop knows nothing of."""
-
-    with concurrent.futures.ThreadPoolExecutor(1) as one, concurrent.futures.ThreadPoolExecutor(4) as four:
-        for pool in (one, Plain()):
-            assert all(order == list(range(8)) for order in values(submitted(pool, 8), 20))
-        orders = values(submitted(four, 8), 20)
-    assert all(sorted(order) == list(range(8)) for order in orders)
-    assert any(order != list(range(8)) for order in orders)
-
-
-def test_a_pool_used_by_itself_works_as_through_the_loop():
-    async def main(host):
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            later = pool.submit(sorted, [3, 1, 2], reverse=True)
-            assert not later.done()
-            answer = await asyncio.wrap_future(later)
-            unheard = pool.submit(lambda: 8)
-        assert unheard.result() == 8  # leaving the block waits for it
-        with pytest.raises(RuntimeError, match="after shutdown"):
-            pool.submit(int)
-        failing = asyncio.get_running_loop().run_in_executor(None, lambda: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            await failing
-        return answer
-
-    assert value(main) == [3, 2, 1]
-
-
-def test_a_job_whose_caller_is_cancelled_may_have_begun_or_not():
-    async def main(host):
-        ran = []
-        waiting = asyncio.get_running_loop().run_in_executor(None, ran.append, 1)
-        waiting.cancel()
-        await host.clock.sleep(10_000)
-        return ran
-
-    found = values(main)
-    assert [] in found
-    assert [1] in found
-
-
-def test_a_function_in_a_thread_finds_no_running_loop():
-    async def main(host):
-        def look():
-            with pytest.raises(RuntimeError, match="no running event loop"):
-                asyncio.get_running_loop()
-            return True
-
-        return await asyncio.to_thread(look), asyncio.get_running_loop() is not None
-
-    assert value(main) == (True, True)
-
-
 # ---- ends
 
 
@@ -421,128 +335,6 @@ def test_a_task_that_refuses_to_end_fails_the_run():
 
     with pytest.raises(Unhandled, match="the stubborn one refuses to end"):
         value(main)
-
-
-# ---- crashes
-
-
-def test_an_error_of_main_tells_what_else_went_wrong():
-    async def main(host):
-        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
-        async with host.clock.timeout(5):
-            await asyncio.Event().wait()
-
-    with pytest.raises(TimeoutError) as caught:
-        value(main)
-    assert any("division by zero" in note for note in caught.value.__notes__)
-
-
-async def a_node(host, said, *, kill):
-    """A node with a task, a timer, a generator, and a job; killed or cancelled after 5 ms."""
-    loop = asyncio.get_running_loop()
-
-    async def generate():
-        try:
-            yield
-        finally:
-            said.append("generator")
-
-    async def work():
-        generator = generate()
-        await anext(generator)
-        loop.call_later(0.02, said.append, "timer")
-        try:
-            await loop.run_in_executor(None, host.clock.now_ms)
-            await host.clock.sleep(10_000)
-        finally:
-            said.append("finally")
-            del generator
-
-    task = loop.create_task(work(), name="node", context=incarnation_context("node#1"))
-    outside = host.spawn(host.clock.sleep(100), "outside")
-    await host.clock.sleep(5)
-    if kill:
-        loop.freeze("node#1")
-        gc.collect()
-    else:
-        task.cancel()
-    await outside
-    return list(said), task
-
-
-def test_a_killed_node_runs_no_finally_and_no_timer_and_the_others_go_on():
-    for seed in range(20):
-        said, task = value(lambda host: a_node(host, [], kill=True), seed)
-        assert said == []
-        assert not task.done()
-
-
-def test_a_cancelled_node_would_have_run_them():
-    said, task = value(lambda host: a_node(host, [], kill=False))
-    assert set(said) == {"finally", "generator", "timer"}
-    assert task.cancelled()
-
-
-def test_a_killed_nodes_job_may_have_come_to_its_end_unheard():
-    async def main(host):
-        loop, wrote, heard = asyncio.get_running_loop(), [], []
-
-        async def work():
-            await loop.run_in_executor(None, wrote.append, "row")
-            heard.append("ack")
-
-        loop.create_task(work(), context=incarnation_context("node#1"))
-        await asyncio.sleep(host.rng.random() / 1000)
-        loop.freeze("node#1")
-        await host.clock.sleep(1_000)
-        return bool(wrote), bool(heard)
-
-    assert set(values(main, 200)) == {(False, False), (True, False), (True, True)}
-
-
-def test_a_successor_of_the_dead_lives():
-    async def main(host):
-        loop = asyncio.get_running_loop()
-
-        async def answer():
-            return await asyncio.to_thread(lambda: 42)
-
-        dead = loop.create_task(answer(), context=incarnation_context("node#1"))
-        loop.freeze("node#1")
-        assert not dead.done()
-        return await loop.create_task(answer(), context=incarnation_context("node#2"))
-
-    assert value(main) == 42
-
-
-# ---- the clock
-
-
-def test_the_wall_clock_jumps_and_drifts_and_durations_do_not():
-    async def main(host):
-        clock, faults = host.clock, Faults(Rng("clock"))
-        assert isinstance(clock, SimClock)
-        clock.on_fault = faults.fire
-        wall, steady = clock.now_ms(), clock.monotonic_ms()
-        clock.jump(-3_600_000)
-        await clock.sleep(1_000)
-        jumped = clock.now_ms() - wall
-        clock.drift(200_000)
-        await clock.sleep(1_000)
-        return jumped, clock.now_ms() - wall - jumped, clock.monotonic_ms() - steady, dict(faults.fired)
-
-    jumped, drifted, steady, fired = value(main)
-    assert jumped == pytest.approx(-3_599_000, abs=2)
-    assert drifted == pytest.approx(1_200, abs=2)
-    assert steady == pytest.approx(2_000, abs=1)
-    assert fired == {"clock.jump": 1, "clock.drift": 1}
-
-
-def test_its_two_clocks_differ_by_years():
-    async def main(host):
-        return host.clock.now_ms() - host.clock.monotonic_ms()
-
-    assert abs(value(main)) > 20 * 365 * 86_400_000
 
 
 # ---- no way out
