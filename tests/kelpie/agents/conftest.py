@@ -135,6 +135,11 @@ class House:
         ended, _ = await asyncio.wait_for(stream.wait(), 10)
         return ended.run
 
+    async def settled(self):
+        """Let tasks that only have to notice an end come to theirs."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
     async def history(self, agent):
         """(role, text) of every stored message but the system message."""
         stored = await messages.list_messages(self.view, "t", Page(limit=1000), agent_id=agent.id)

@@ -112,6 +112,7 @@ async def test_a_bug_is_tried_three_times_and_then_closes_the_run(house, caplog)
     assert (await house.run(run.id)).status == "failed"
     assert await house.history(agent) == [("user", "Hi")]
     assert (await house.send(agent, "Again?")).status == "completed"
+    await house.settled()
     assert house.inbox.open == 0
 
 
