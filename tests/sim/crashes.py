@@ -10,12 +10,14 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 
+import apsw
+
 from sim.ledger import CHECKED, Teller, open_ledger, run
 from umi import limits
 from umi.dst import Rng
 from umi.dst.disk import SimDisk
 from umi.dst.disk_replay import power_losses
-from umi.errors import StoreCorrupt
+from umi.errors import StoreCorrupt, StoreError
 from umi.storage.engine import Read
 
 WAL_PAGES = 24  # between two checkpoints, so that a short workload has several
@@ -63,10 +65,10 @@ def record(seed, *, steps=40, synchronous=None, lying_sync=False, **options):
 
 
 def recover(disk):
-    """What a new process finds: the answers to CHECKED, or StoreCorrupt. Closes what it opened."""
+    """What a new process finds: the answers to CHECKED, or why there are none. Closes what it opened."""
     try:
         engine = open_ledger(disk)
-    except StoreCorrupt as error:
+    except (StoreCorrupt, apsw.SQLError) as error:  # the second: a schema that contradicts itself
         return error
     ((found,), _) = run(engine, reads=[Read(CHECKED)])
     engine.close()
@@ -75,7 +77,7 @@ def recover(disk):
 
 def judge(found, allowed, history):
     """`found` is right if its rows are `allowed`; if not, what is wrong with them."""
-    if isinstance(found, StoreCorrupt):
+    if isinstance(found, StoreCorrupt | apsw.SQLError):
         return "damaged"
     assert not isinstance(found, Exception), repr(found)
     integrity, dangling, *rows = found
@@ -104,7 +106,7 @@ def lose_power_twice(recordings, **more):
         for ending, allowed in recording.endings(**more):
             disk = ending.disk
             disk.cut_power_after(disk.rng.randint(0, 60), "disk.crash_in_recovery")
-            with contextlib.suppress(Exception):  # whatever it says without power, nobody hears it
+            with contextlib.suppress(StoreError):
                 recover(disk)
             disk.crash()
             verdicts[judge(recover(disk), allowed, recording.history)] += 1
@@ -150,6 +152,4 @@ def _digest(image):
 
 
 if __name__ == "__main__":
-    print(json.dumps(summary(sys.argv[1])))
-
-
+    sys.stdout.write(json.dumps(summary(sys.argv[1])))

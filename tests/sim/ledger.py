@@ -181,7 +181,7 @@ class Teller:
         whole = self.state.copy()
         for plan in planned:
             plan.outcome(whole)
-        possible = [self.rows, whole.rows()]
+        self.possible = possible = [self.rows, whole.rows()]
         self.disk.mark(possible)
         overlay = Read(EVERYTHING, over=tuple(planned[0].changes.writes))
         (seen,), outcomes = run(self.engine, reads=[overlay], commits=[plan.changes for plan in planned])

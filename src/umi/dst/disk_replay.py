@@ -36,7 +36,7 @@ def power_losses(
     powersafe_overwrite: bool = True,
     keeps: Sequence[Keep] = KEEPS,
 ) -> Iterator[Ending]:
-    """What a power loss after each operation of `log` could have left, once for each of `keeps`.
+    """What a power loss after each operation and mark of `log` could have left, once for each of `keeps`.
 
     What would only repeat the ending before it is left out: "none" while nothing was synced, and every other `keep`
     while nothing is unsynced. Each disk has chance of its own, so that every ending can be repeated alone.
@@ -47,8 +47,7 @@ def power_losses(
     for at, operation in enumerate(log, 1):
         files.apply(operation)
         if operation.kind == "mark":
-            note, repeated = operation.note, False
-            continue
+            note = operation.note
         repeated = repeated and operation.kind in ("write", "truncate")
         for keep in keeps:
             if repeated if keep == "none" else not files.unsettled:
@@ -65,13 +64,12 @@ def power_losses(
 def kills(
     log: Sequence[Operation], rng: Rng, *, sector_bytes: int = 4096, powersafe_overwrite: bool = True
 ) -> Iterator[Ending]:
-    """What the death of the process after each operation of `log` leaves: all is seen, and what wasn't synced may
-    still be lost to a power loss."""
+    """What the death of the process after each operation and mark of `log` leaves: all is seen, and what wasn't synced
+    may still be lost to a power loss."""
     files = DiskFiles(sector_bytes, powersafe_overwrite=powersafe_overwrite)
     note: Any = None
     for at, operation in enumerate(log, 1):
         files.apply(operation)
         if operation.kind == "mark":
             note = operation.note
-        else:
-            yield Ending(at, None, note, SimDisk(rng.fork(f"{at}/killed"), files=files.clone()))
+        yield Ending(at, None, note, SimDisk(rng.fork(f"{at}/killed"), files=files.clone()))
