@@ -67,6 +67,7 @@ class SimDisk:
         self.stale_operations = 0
         self.operations = 0  # of living processes, reads included
         self.mounts = 0
+        self.folder = ""  # of the living process
         self.crashes = 0
         self.powered = True
         self._cut_at: int | None = None
@@ -95,9 +96,9 @@ class SimDisk:
         self.mounts += 1
         if self.mounts > 1:
             self.files = self.files.clone()
-        folder = f"mount-{self.mounts}"
-        self._mounted_vfs().begin(folder, self.files, self.rng.fork(f"sqlite/{self.mounts}"))
-        return folder
+        self.folder = f"mount-{self.mounts}"
+        self._mounted_vfs().begin(self.folder, self.files, self.rng.fork(f"sqlite/{self.mounts}"))
+        return self.folder
 
     def crash(self, keep: Keep | None = None) -> None:
         """A power loss, which also ends the log. `keep` says what is left of what wasn't synced, unless drawn."""

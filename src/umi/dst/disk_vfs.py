@@ -28,7 +28,9 @@ _numbers = itertools.count(1)
 
 
 def _failure(fault: DiskFault, missing: int = apsw.SQLITE_CANTOPEN) -> Exception:
-    return apsw.exception_for(_CODES.get(fault.kind, missing))
+    error = apsw.exception_for(_CODES.get(fault.kind, missing))
+    error.args = (fault.kind,)
+    return error
 
 
 class Disk(Protocol):
