@@ -18,4 +18,3 @@ def main() -> int:
             return 1
         raise
     return run()
-

@@ -1,6 +1,6 @@
 """The demo: the main job end to end on real data.
 
-    script      what it shows and claims
-    server      a real `kelpie serve` in a process of its own, so that it can be killed
-    warehouse   every flight out of New York City in 2013 as a DuckDB file; flights.yaml is its semantic model
+script      what it shows and claims
+server      a real `kelpie serve` in a process of its own, so that it can be killed
+warehouse   every flight out of New York City in 2013 as a DuckDB file; flights.yaml is its semantic model
 """
