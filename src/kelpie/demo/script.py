@@ -184,7 +184,7 @@ def _next(screen: Screen, folder: str) -> None:
     screen.heading("Next")
     screen.plain(
         f"  kelpie serve --data {folder}\n"
-        '  kelpie ask "Which airport had the most cancelled flights in December?"\n'
+        '  kelpie ask "Which origin airport had the most cancelled flights in December?"\n'
         "  kelpie doctor\n"
         "  open http://127.0.0.1:8283/docs"
     )
