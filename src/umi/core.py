@@ -5,7 +5,6 @@ of scopes; within a scope its label is unique. Writers either state the version 
 in a way that commutes, so that no update is lost however many write at once.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -183,18 +182,13 @@ async def list_blocks(
     page: Page,
     *,
     label: str | None = None,
-    text: str | None = None,
     texts: dict[str, str] | None = None,
     tags: list[str] | None = None,
     match_all_tags: bool = False,
 ) -> list[Block]:
-    """A page of a tenant's blocks by age. `text` is found in label or value; `texts` are found in the column they are
-    for ("label", "value", "description"), whatever the case; a block with any of `tags` (or all) matches. Hidden blocks
-    are left out."""
+    """A page of a tenant's blocks by age. `texts` are found in the column they are for ("label", "value",
+    "description"), whatever the case; a block with any of `tags` (or all) matches. Hidden blocks are left out."""
     select, params = _matching(f"SELECT {_COLUMNS}", tenant, label, texts or {}, tags, match_all_tags)
-    if text is not None:
-        select += " AND (instr(value, ?) OR instr(label, ?))"
-        params += [text, text]
     sql, bound = paged(select, params, page, table="block", tenant=tenant)
     return [block_from_row(row) for row in await view.fetch(sql, *bound)]
 
@@ -331,8 +325,3 @@ async def edit(view: View, tenant: str, block_id: str, now_ms: int, fields: dict
             raise Conflict(f"a scope of block '{old.label}' has a block labelled '{new.label}' already") from None
         return msgspec.structs.replace(new, version=old.version + 1, updated_at_ms=now_ms)
     raise Conflict(f"block '{block_id}' is being changed by too many writers at once; try again")
-
-
-def render(blocks: Sequence[Block]) -> str:
-    """The blocks as Markdown, in order: a heading per label, the value under it."""
-    return "\n\n".join(f"## {block.label}\n{block.value}" for block in blocks)

@@ -125,7 +125,7 @@ async def test_blocks_are_listed_by_label_and_text(view):
     await put(view, make("block-2", value="coffee"), scope="agent-2")
     await put(view, make("block-3", label="persona"))
     assert [b.id for b in await core.list_blocks(view, "t", Page(), label="human")] == ["block-1", "block-2"]
-    assert [b.id for b in await core.list_blocks(view, "t", Page(), text="coff")] == ["block-2"]
+    assert [b.id for b in await core.list_blocks(view, "t", Page(), texts={"value": "coff"})] == ["block-2"]
     assert [b.id for b in await core.list_blocks(view, "t", Page(limit=1, after="block-1"))] == ["block-2"]
     assert await core.list_blocks(view, "other", Page()) == []
 

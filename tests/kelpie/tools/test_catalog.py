@@ -1,6 +1,5 @@
 """From a row to a tool that runs: custom tools in the real sandbox, built-in ones as registered."""
 
-import asyncio
 import os
 
 import pytest
@@ -25,22 +24,6 @@ def roll(sides: int, count: int = 2, *, agent_state: "AgentState", label: Option
     print("rolling")
     return f"{count}d{sides} {label} {agent_state}"
 '''
-
-
-@pytest.fixture(scope="module")
-def tested():
-    sandbox = ProcessSandbox(Host())
-    return sandbox, asyncio.run(sandbox.level_report())
-
-
-@pytest.fixture
-def sandbox(needs, tested):
-    """A sandbox of this test's own event loop that doesn't repeat the self-test."""
-    passed, report = tested
-    needs("sandbox", report.exists, report.reason)
-    fresh = ProcessSandbox(Host())
-    fresh._jail, fresh._report = passed._jail, report
-    return fresh
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One self-test for all tests of the room: a sandbox that has passed it, or a visible skip that says why."""
+"""One self-test of the sandbox for all of kelpie: a sandbox that has passed it, or a visible skip that says why."""
 
 import asyncio
 
