@@ -66,8 +66,10 @@ class Silo:
         events: Events,
         *,
         idle_ms: float = limits.IDLE_BEFORE_DEACTIVATION_MS,
+        mailbox_messages_max: int = limits.MAILBOX_MESSAGES_MAX,
     ) -> None:
         self.name = name
+        self.mailbox_messages_max = mailbox_messages_max
         self._database = database
         self._host = host
         self._events = events
@@ -102,9 +104,9 @@ class Silo:
     def reserve(self, actor_id: ActorId) -> None:
         """Take a place in the mailbox before the command is made durable. Raises QueueFull: store nothing then."""
         slot = self._slots.setdefault(actor_id, _Slot())
-        if len(slot.mailbox) + slot.reserved >= limits.MAILBOX_MESSAGES_MAX:
+        if len(slot.mailbox) + slot.reserved >= self.mailbox_messages_max:
             raise QueueFull(
-                f"{actor_id} has {limits.MAILBOX_MESSAGES_MAX} messages waiting; nothing was stored, try again later"
+                f"{actor_id} has {self.mailbox_messages_max} messages waiting; nothing was stored, try again later"
             )
         slot.reserved += 1
 

@@ -19,7 +19,7 @@ from kelpie.agents.actor import AgentActor, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
-from kelpie.errors import Fenced, GuardFailed, InvalidInput, NotFound, StoreClosed, StoreError, UmiError
+from kelpie.errors import Fenced, GuardFailed, InvalidInput, NotFound, QueueFull, StoreClosed, StoreError, UmiError
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import runs
 from kelpie.trajectories.records import Run, RunInput, RunOptions
@@ -29,9 +29,10 @@ log = logging.getLogger(__name__)
 
 
 class Inbox:
-    def __init__(self, workshop: Workshop, silo: Silo) -> None:
+    def __init__(self, workshop: Workshop, silo: Silo, *, runs_open_max: int = limits.RUNS_OPEN_MAX) -> None:
+        self.silo = silo
+        self.runs_open_max = runs_open_max
         self._workshop = workshop
-        self._silo = silo
         self._open: dict[str, RunStream] = {}
         silo.register(ACTOR_KIND, lambda placement: AgentActor(placement, workshop), agents.exists)
 
@@ -46,6 +47,8 @@ class Inbox:
             )
         if not 1 <= options.max_steps <= limits.TURN_STEPS_MAX:
             raise InvalidInput(f"max_steps must be between 1 and {limits.TURN_STEPS_MAX}, not {options.max_steps}")
+        if len(self._open) >= self.runs_open_max:
+            raise QueueFull(f"this server has {len(self._open):,} open runs; nothing was stored, try again later")
         host = self._workshop.host
         run = Run(
             tenant=tenant,
@@ -56,7 +59,7 @@ class Inbox:
             options=options,
             created_at_ms=host.clock.now_ms(),
         )
-        ref = self._silo.ref(ACTOR_KIND, agent_id, tenant)
+        ref = self.silo.ref(ACTOR_KIND, agent_id, tenant)
         try:
             changes = agents.exists(ref.actor_id).extend(runs.plan_accept(run))
         except UnicodeEncodeError as error:
@@ -99,7 +102,7 @@ class Inbox:
         if known is not None:
             return known
         stream = self._open[run.id] = RunStream(run)
-        ref = self._silo.ref(ACTOR_KIND, run.agent_id, run.tenant)
+        ref = self.silo.ref(ACTOR_KIND, run.agent_id, run.tenant)
         command = TakeTurn(stream)
         answer = ref.tell(command, _Again(command))
         self._workshop.host.spawn(self._see_through(stream, answer), f"run {run.id}")

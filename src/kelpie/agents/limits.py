@@ -3,6 +3,7 @@
 AGENT_NAME_CHARS_MAX = 256
 AGENT_SYSTEM_CHARS_MAX = 1_000_000
 AGENT_TAGS_MAX = 100
+RUNS_OPEN_MAX = 100_000  # acknowledged by one process and not ended: about 20 KB of memory each
 TURN_STEPS_DEFAULT = 50
 TURN_STEPS_MAX = 1_000
 TURN_CALLS_PER_STEP_MAX = 128  # tool calls in one reply; a model that makes more is not making sense

@@ -4,7 +4,7 @@
 that a simulation runs the same parsing, streaming and error mapping as production, without a network.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -30,10 +30,14 @@ _STOP_REASON = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_
 
 
 class ScriptedProvider:
-    """Answers POST …/chat/completions, POST …/messages and GET …/models; anything else is a 404."""
+    """Answers POST …/chat/completions, POST …/messages and GET …/models; anything else is a 404.
 
-    def __init__(self, host: Host) -> None:
+    script_of  what a request is answered with; a simulation bends it
+    """
+
+    def __init__(self, host: Host, script_of: Callable[[Request], Script] = script_of) -> None:
         self._host = host
+        self._script_of = script_of
 
     async def answer(self, sent: Sent) -> Response:
         path = sent.url.partition("?")[0].rstrip("/")
@@ -47,7 +51,7 @@ class ScriptedProvider:
             request = request_of_anthropic(body) if anthropic else request_of_openai(body)
         except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
             return _json(400, _encode({"error": {"message": f"no such request: {error!r}", "type": "bad_request"}}))
-        script = script_of(request)
+        script = self._script_of(request)
         if script.delay_ms:
             await self._host.clock.sleep(script.delay_ms)
         return self._scripted(script, request.model, anthropic=anthropic, streamed=bool(body.get("stream")))

@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -24,7 +25,7 @@ from kelpie.errors import MissingExtra, NotFound
 from kelpie.events import CommitGroupEnded, Events
 from kelpie.models import ModelCard, Models, ModelSettings, configured_providers
 from kelpie.models.local import LOCAL_CARD, LocalModel
-from kelpie.sandbox import LevelReport, ProcessSandbox
+from kelpie.sandbox import LevelReport, ProcessSandbox, Sandbox
 from kelpie.server import logs
 from kelpie.server.metrics import Metrics
 from kelpie.server.planner import Planner
@@ -36,8 +37,9 @@ from kelpie.trajectories import schema as trajectories_schema
 from umi import memory
 from umi.dst import Host
 from umi.errors import StoreReadOnly
-from umi.storage import SqliteDatabase, View
-from umi.wire import HttpTransport
+from umi.storage import Database, Migration, SqliteDatabase, View
+from umi.storage.sqlite import CommitListener
+from umi.wire import HttpTransport, Transport
 
 MIGRATIONS = [
     *memory.MIGRATIONS,
@@ -48,6 +50,39 @@ MIGRATIONS = [
     *analyst_migrations.MIGRATIONS,
 ]
 DATABASE_NAME = "kelpie.db"
+OpenStore = Callable[[Sequence[Migration], Host, CommitListener], Awaitable[Database]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a server reaches beyond its own process: a simulation hands in others.
+
+    transport   to model providers
+    sandbox     where custom tools run
+    open_store  (migrations, host, on_group) -> the open Database. Raises StoreError
+    silo        the name under which it claims its actors
+    """
+
+    transport: Transport
+    sandbox: Sandbox
+    open_store: OpenStore
+    silo: str = "local"
+
+
+def real_outside(config: Config, host: Host) -> Outside:
+    """Sockets, processes, and a file in the data folder."""
+
+    async def open_store(migrations: Sequence[Migration], host: Host, on_group: CommitListener) -> Database:
+        try:
+            os.makedirs(config.data_folder, exist_ok=True)
+        except OSError as error:
+            raise StoreReadOnly(
+                f"can't make the folder {config.data_folder}: {error.strerror}; set KELPIE_DATA to one you may write"
+            ) from error
+        path = os.path.join(config.data_folder, DATABASE_NAME)
+        return await SqliteDatabase.open(path, migrations, host=host, on_group=on_group)
+
+    return Outside(HttpTransport(), ProcessSandbox(host), open_store)
 
 
 class Server:
@@ -57,23 +92,22 @@ class Server:
     `models` and `catalog` may be added to before the start.
     """
 
-    def __init__(self, config: Config, host: Host) -> None:
-        self.config, self.host = config, host
+    def __init__(self, config: Config, host: Host, outside: Outside) -> None:
+        self.config, self.host, self._outside = config, host, outside
         self.version = version("kelpie")
         self.redact = Redactor(config.secrets)
         self.events = Events()
-        self._transport = HttpTransport()
-        self.models = Models(host, self._transport, configured_providers(_model_settings(config)))
+        self.models = Models(host, outside.transport, configured_providers(_model_settings(config)))
         self.models.register(_planner_card(), Planner(host))
         self.analyst = Analyst(host, config.data_folder)
-        self.sandbox = ProcessSandbox(host)
+        self.sandbox = outside.sandbox
         tools = (*MEMORY_TOOLS, *analyst_tools(self.analyst))
         self.catalog = Catalog({tool.name: tool for tool in tools}, self.sandbox)
         self.metrics = Metrics(self.catalog.builtins)
         self._local = self._register_local()
         self.app = create_app(self.version, self._lifespan)
         self._level: LevelReport | None = None
-        self._database: SqliteDatabase | None = None
+        self._database: Database | None = None
         self._close_traces: Any = None
         self.events.subscribe(logs.on_event)
         self.events.subscribe(self.metrics.on_event)
@@ -94,16 +128,7 @@ class Server:
     async def start(self) -> None:
         """Open the store and go on with every run that had not ended. Raises StoreError."""
         assert not self.is_started, "the server is running already"
-        config, host = self.config, self.host
-        try:
-            os.makedirs(config.data_folder, exist_ok=True)
-        except OSError as error:
-            raise StoreReadOnly(
-                f"can't make the folder {config.data_folder}: {error.strerror}; set KELPIE_DATA to one you may write"
-            ) from error
-        database = await SqliteDatabase.open(
-            os.path.join(config.data_folder, DATABASE_NAME), MIGRATIONS, host=host, on_group=self._on_group
-        )
+        database = await self._outside.open_store(MIGRATIONS, self.host, self._on_group)
         try:
             await self._move_in(database)
         except BaseException:
@@ -111,10 +136,10 @@ class Server:
             raise
         self._database = database
 
-    async def _move_in(self, database: SqliteDatabase) -> None:
+    async def _move_in(self, database: Database) -> None:
         config, host = self.config, self.host
         workshop = Workshop(database, host, self.events, self.models, self.catalog)
-        silo = Silo("local", database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
+        silo = Silo(self._outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
         inbox = Inbox(workshop, silo)
         for tenant in {DEFAULT_TENANT, *config.keys.values()}:
             view, builtins = View(database), self.catalog.builtins.values()
@@ -149,7 +174,7 @@ class Server:
         await self.analyst.close()
         if self._local is not None:
             await self._local.close()
-        await self._transport.aclose()
+        await self._outside.transport.aclose()
         await database.close()
         if self._close_traces is not None:
             self._close_traces()
@@ -186,9 +211,10 @@ class Server:
         return {"isolation": [shown]}
 
 
-def build(config: Config, host: Host | None = None) -> Server:
+def build(config: Config, host: Host | None = None, outside: Outside | None = None) -> Server:
     """A server that is not started yet. Raises InvalidInput for settings that contradict each other."""
-    return Server(config, host or Host())
+    host = host or Host()
+    return Server(config, host, outside or real_outside(config, host))
 
 
 def _model_settings(config: Config) -> ModelSettings:

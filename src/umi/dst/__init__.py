@@ -5,7 +5,7 @@
     ids.py     Ids: `agent-<uuid4>` names drawn from an Rng
     host.py    Host: the three together, plus `spawn` for background tasks
 
-Simulation, for tests; production imports none of it:
+Simulation, for tests; production imports none of it (a Memory with a seed does):
 
     simulate.py  simulate(main, seed): a coroutine on virtual time; SimClock, SimResult
     loop.py      SimLoop: asyncio's loop with seeded steps, crashes that run no `finally`, and a digest of it all

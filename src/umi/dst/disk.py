@@ -35,6 +35,7 @@ class SimDisk:
     clock           what SQLite takes for the time
     log             every operation is appended to it, if given: see umi.dst.disk_replay
     on_delay        called with the cost, in virtual ms, of an operation that takes long
+    on_power_cut    called when the power fails in the middle of the work
 
     A process is what `mount` begins and the next `mount` or `crash` ends. What an ended one still does goes to files of
     its own that nobody else sees: SQLite checkpoints and deletes by name when a connection is closed late, and must
@@ -53,6 +54,7 @@ class SimDisk:
         clock: Clock | None = None,
         log: list[Operation] | None = None,
         on_delay: Callable[[int], None] | None = None,
+        on_power_cut: Callable[[], None] | None = None,
         files: DiskFiles | None = None,
     ) -> None:
         self.rng = rng
@@ -63,6 +65,7 @@ class SimDisk:
         self.clock: Clock = clock or ManualClock()
         self.log = log
         self.on_delay = on_delay
+        self.on_power_cut = on_power_cut
         self.delayed_ms = 0
         self.stale_operations = 0
         self.operations = 0  # of living processes, reads included
@@ -133,9 +136,10 @@ class SimDisk:
     def _begin(self, name: str) -> None:
         """One more operation of a living process: its cost, and whether there is power for it."""
         self.operations += 1
-        if self._cut_at is not None and self.operations > self._cut_at and self.powered:
+        if self.powered and self._power_goes(name):
             self.powered = False
-            self.faults.fire(self._cut_kind)
+            if self.on_power_cut is not None:
+                self.on_power_cut()
         if not self.powered:
             raise DiskFault("disk.power_cut")
         if self.faults.armed and self.faults.happens("disk.latency", name):
@@ -143,6 +147,17 @@ class SimDisk:
             self.delayed_ms += cost_ms
             if self.on_delay is not None:
                 self.on_delay(cost_ms)
+
+    def _power_goes(self, name: str) -> bool:
+        if self._cut_at is not None and self.operations > self._cut_at:
+            self.faults.fire(self._cut_kind)
+            return True
+        return self.faults.armed and self.faults.happens("disk.power_cut", name)
+
+    def _allocate(self, name: str) -> None:
+        """What an operation on content needs memory for, in the process and not on the disk."""
+        if self.faults.happens("disk.out_of_memory", name):
+            raise DiskFault("disk.out_of_memory")
 
     def open(self, files: DiskFiles, name: str, *, create: bool) -> SimFile:
         if files is self.files:
@@ -157,6 +172,7 @@ class SimDisk:
         if files is self.files:
             self._begin(name)
             if self.faults.armed:
+                self._allocate(name)
                 if self.faults.happens("disk.read_error", name):
                     raise DiskFault("disk.read_error")
                 there = min(amount, len(file.data) - offset)
@@ -175,6 +191,7 @@ class SimDisk:
     def _bent(self, name: str, data: bytes, offset: int) -> tuple[bytes, int]:
         """The write as the faults let it happen."""
         faults = self.faults
+        self._allocate(name)
         if faults.happens("disk.write_error", name):
             raise DiskFault("disk.write_error")
         if faults.happens("disk.full", name):
@@ -199,8 +216,10 @@ class SimDisk:
     def truncate(self, files: DiskFiles, name: str, size: int) -> None:
         if files is self.files:
             self._begin(name)
-            if self.faults.armed and self.faults.happens("disk.write_error", name):
-                raise DiskFault("disk.write_error")
+            if self.faults.armed:
+                self._allocate(name)
+                if self.faults.happens("disk.write_error", name):
+                    raise DiskFault("disk.write_error")
         self._change(files, Operation("truncate", name, size))
 
     def sync(self, files: DiskFiles, name: str, *, folder_too: bool = False) -> None:
@@ -215,6 +234,7 @@ class SimDisk:
         self._change(files, Operation("sync", name, int(folder_too)))
 
     def _fail_sync(self, name: str) -> None:
+        self._allocate(name)
         if self.faults.happens("disk.sync_error", name):
             raise DiskFault("disk.sync_error")
         if self.faults.happens("disk.sync_forgotten", name):

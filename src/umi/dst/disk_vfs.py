@@ -19,6 +19,8 @@ _CODES = {
     "disk.sync_forgotten": apsw.SQLITE_IOERR_FSYNC,
     "disk.full": apsw.SQLITE_FULL,
     "disk.power_cut": apsw.SQLITE_IOERR,
+    # As SQLite's own VFSes say it. Plain SQLITE_NOMEM comes from none: it leaves SQLite's cache of pages half undone.
+    "disk.out_of_memory": apsw.SQLITE_IOERR_NOMEM,
 }
 _JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
 _JULIAN_DAY_OF_1970 = 2_440_587.5

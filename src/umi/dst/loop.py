@@ -79,6 +79,7 @@ class SimLoop(base_events.BaseEventLoop):
         self._hash = hashlib.sha256()
         self._number = 0
         self._frozen: dict[str, list[SimTask]] = {}
+        self._paused: dict[str, list[asyncio.Handle]] = {}
         # By id, in the order of creation, with the incarnation; asyncio's own WeakSet goes by addresses.
         self._generators: dict[int, tuple[weakref.ref[AsyncGenerator[Any, Any]], str]] = {}
         self._fatal: SimError | None = None
@@ -104,7 +105,7 @@ class SimLoop(base_events.BaseEventLoop):
         if not self._ready:
             self._jump()
         handle = self._ready.popleft()
-        if not self._is_gone(handle):
+        if not self._is_gone(handle) and not self._is_set_aside(handle):
             self._count_step(handle)
             handle._run()
             if self.steps > self._steps_max:
@@ -133,6 +134,16 @@ class SimLoop(base_events.BaseEventLoop):
             return True
         context: Context = handle._context  # type: ignore[attr-defined] # asyncio's own
         return bool(self._frozen) and context.get(INCARNATION, "") in self._frozen
+
+    def _is_set_aside(self, handle: asyncio.Handle) -> bool:
+        """Kept for the end of a pause, if its incarnation is in one."""
+        if not self._paused:
+            return False
+        context: Context = handle._context  # type: ignore[attr-defined] # asyncio's own
+        waiting = self._paused.get(context.get(INCARNATION, ""))
+        if waiting is not None:
+            waiting.append(handle)
+        return waiting is not None
 
     def _count_step(self, handle: asyncio.Handle) -> None:
         self.steps += 1
@@ -234,15 +245,33 @@ class SimLoop(base_events.BaseEventLoop):
         """
         assert incarnation, "the world outside the incarnations can't die"
         assert incarnation not in self._frozen, f"{incarnation} is dead already"
+        self._paused.pop(incarnation, None)
         # Kept to the end: a coroutine that is collected runs its `finally`.
         self._frozen[incarnation] = [task for task in self._pending() if task.incarnation == incarnation]
         self.workers.die(incarnation)
         self.note(f"freeze {incarnation}")
 
+    def pause(self, incarnation: str) -> None:
+        """Stop an incarnation where it is, as a machine does that swaps or collects garbage: time passes, timers come
+        due, and nothing of it runs until `resume`."""
+        if incarnation not in self._frozen:
+            self._paused.setdefault(incarnation, [])
+            self.note(f"pause {incarnation}")
+
+    def resume(self, incarnation: str) -> None:
+        """All that came due meanwhile may run now, in any order."""
+        waiting = self._paused.pop(incarnation, None)
+        if waiting is not None:
+            self.note(f"resume {incarnation}")
+            for handle in waiting:
+                self._ready.append(handle)
+
     # ---- the end
 
     def finish(self) -> None:
         """Cancel what still runs, oldest first, and let it end; then close what refuses or was frozen."""
+        for incarnation in list(self._paused):
+            self.resume(incarnation)
         if self._fatal is None:
             try:
                 self._cancel_all()

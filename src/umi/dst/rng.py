@@ -1,5 +1,6 @@
 """Chance as an argument: every draw comes from a named fork of one seed."""
 
+import hashlib
 import os
 import random
 
@@ -17,6 +18,11 @@ class Rng:
 
     def fork(self, name: str) -> "Rng":
         return Rng(f"{self._seed}/{name}")
+
+    def share(self, key: str) -> float:
+        """A float in [0, 1) that belongs to `key`, however many draws came before: chance keyed by content."""
+        digest = hashlib.blake2b(f"{self._seed}/{key}".encode(), digest_size=8).digest()
+        return (int.from_bytes(digest) >> 11) / (1 << 53)
 
     def random(self) -> float:
         """A float in [0, 1)."""

@@ -21,16 +21,22 @@ class SimClock(SystemClock):
     """The loop's time as a Host's clock. What records say can jump and drift, as a machine's clock does; durations
     and deadlines can't.
 
-    on_fault  told "clock.jump" or "clock.drift" each time one is injected, for whoever counts faults (Faults.fire)
+    on_fault  told "clock.jump_forward", "clock.jump_back", "clock.skew" or "clock.drift" each time one is injected, for
+              whoever counts faults (Faults.fire)
+    skew_ms   by how much it is wrong from the start
     """
 
     EPOCH_MS = 1_750_000_000_000
 
-    def __init__(self, loop: SimLoop) -> None:
-        self.on_fault: Callable[[str], None] = lambda _: None
+    def __init__(
+        self, loop: SimLoop, *, skew_ms: float = 0.0, on_fault: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.on_fault = on_fault
         self._loop = loop
         self._drift = 0.0
-        self._wall_ms = float(self.EPOCH_MS)  # what the clock said at `_since_ms`
+        self._wall_ms = self.EPOCH_MS + skew_ms  # what the clock said at `_since_ms`
+        if skew_ms:
+            on_fault("clock.skew")
         self._since_ms = 0.0
 
     def now_ms(self) -> int:
@@ -45,7 +51,7 @@ class SimClock(SystemClock):
     def jump(self, by_ms: float) -> None:
         """Somebody set the machine's clock, forwards or backwards."""
         self._wall_ms, self._since_ms = self._wall() + by_ms, self._loop.virtual_ms
-        self.on_fault("clock.jump")
+        self.on_fault("clock.jump_back" if by_ms < 0 else "clock.jump_forward")
 
     def drift(self, parts_per_million: float) -> None:
         """From now on the clock runs this much too fast, or too slow."""
@@ -78,6 +84,7 @@ def simulate(
     main: Callable[[Host], Awaitable[T]],
     seed: int | str,
     *,
+    host_seed: int | str | None = None,
     schedule: Schedule | None = None,
     steps_max: int = STEPS_MAX,
     virtual_ms_max: float = VIRTUAL_MS_MAX,
@@ -85,13 +92,14 @@ def simulate(
 ) -> SimResult[T]:
     """Run `main` to its end on a loop of its own; the Host it gets draws everything from `seed`.
 
+    host_seed what the Host draws from instead: the same story under another order of steps
     schedule  None draws it from the seed
     trace     is filled with a line per step; `first_difference` compares two
     Raises what `main` raises, noting the seed; Deadlock, StepLimit, TimeLimit, Leak; and Unhandled for exceptions that
     nobody awaited and for tasks that can't be cancelled.
     """
     loop = SimLoop(seed, schedule=schedule, steps_max=steps_max, virtual_ms_max=virtual_ms_max, trace=trace)
-    host = Host(SimClock(loop), Rng(f"{seed}/host"))
+    host = Host(SimClock(loop), Rng(f"{seed if host_seed is None else host_seed}/host"))
     try:
         with _fixed_collections(), guarded(loop, SimClock.EPOCH_MS / 1000 - START_S):
             try:

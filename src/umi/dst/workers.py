@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from umi.dst.rng import Rng
@@ -32,6 +33,7 @@ class _Job:
 class _Pool:
     workers: int
     jobs: deque[_Job] = field(default_factory=deque)
+    busy_until_s: float = 0.0  # of a pool whose only worker is held up
 
 
 class Workers:
@@ -42,6 +44,11 @@ class Workers:
         # By incarnation as well: the pool of a node that died does nothing for its successor.
         self._pools: dict[tuple[Any, str], _Pool] = {}
         self.ran = 0
+        self._held_up_ms = 0.0
+
+    def hold_up(self, duration_ms: float) -> None:
+        """Called by a job: what it waits for takes so long. Its caller hears of it that much later."""
+        self._held_up_ms += duration_ms
 
     def submit(self, executor: Any, work: Callable[[], Any]) -> Future[Any]:
         """`executor` is any object, or None for the loop's own pool."""
@@ -83,24 +90,34 @@ class Workers:
         return self._pools[key]
 
     def _work(self, pool: _Pool) -> None:
-        if pool.jobs:  # `finish` may have been first
+        wait_s = pool.busy_until_s - self._loop.time()
+        if pool.jobs and pool.workers == 1 and wait_s > 0:
+            self._loop.call_later(wait_s, self._work, pool)
+        elif pool.jobs:  # `finish` may have been first
             at = int(self._draw() * min(pool.workers, len(pool.jobs)))
             job = pool.jobs[at]
             del pool.jobs[at]
-            self._run(job)
+            pool.busy_until_s = self._loop.time() + self._run(job) / 1000
 
-    def _run(self, job: _Job) -> None:
+    def _run(self, job: _Job) -> float:
+        """Returns for how many ms the job was held up."""
         if not job.done.running() and not job.done.set_running_or_notify_cancel():
-            return
+            return 0.0
         self.ran += 1
+        self._held_up_ms = 0.0
         # As in a thread of its own: no loop runs here, and a function that touches it must fail as it would there.
         running = asyncio._get_running_loop()
         asyncio._set_running_loop(None)
         try:
             result = job.work()
         except BaseException as error:  # noqa: BLE001 - as a real pool does: it belongs to whoever waits for the job
-            job.done.set_exception(error)
+            answer = partial(job.done.set_exception, error)
         else:
-            job.done.set_result(result)
+            answer = partial(job.done.set_result, result)
         finally:
             asyncio._set_running_loop(running)
+        if self._held_up_ms and running is not None:
+            self._loop.call_later(self._held_up_ms / 1000, answer)
+        else:
+            answer()
+        return self._held_up_ms

@@ -1,0 +1,28 @@
+"""The real server under one seed: silos, store, network, disks, models, tools and clients in one process.
+
+    plan.py          Plan: everything a run is made of, as data: options, operations, faults
+    scenarios.py     the promises, each with the plans that try to break it; rooms that are not built yet
+    drawing.py       a scenario and a seed become a plan
+    world.py         World: boots, kills and heals the nodes
+    silo.py          one life of a server process
+    store.py         the real Database served over the network, and the silos' side of it
+    watch.py         a Database that sees every commit: what is durable, whose epoch it is; where a process can die
+    provider.py      the model provider: scripted replies over the real wires, with a provider's faults
+    toolbox.py       the sandbox: what tools do outside, counted, with a tool's faults
+    clients.py       people and programs that call the API, and what they saw
+    nemesis.py       faults as a plan has them
+    kinds.py         every kind of fault, by name
+    invariants.py    what must hold at every moment
+    promises.py      what must hold after everything has healed
+    running.py       play(plan) -> Verdict
+    shrink.py        the smallest plan that still fails
+    report.py        a run as a story: in the terminal, and as a page
+    fault_points.py  a Database that fails by what a call touches
+
+Nothing here is a copy of what it tests: API, actors, turns, memory, trajectories and storage are production's.
+"""
+
+from kelpie.simulate.plan import Event, Options, Plan
+from kelpie.simulate.running import Verdict, play
+
+__all__ = ["Event", "Options", "Plan", "Verdict", "play"]

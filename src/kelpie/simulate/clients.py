@@ -1,0 +1,330 @@
+"""People and programs that call the API over the network, and what they saw of it.
+
+Each operation ends in one of three ways: it was answered, it was refused with a promise that nothing happened, or
+nobody knows. Only what was answered counts as acknowledged; what is unknown may or may not have happened.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from kelpie.simulate.plan import Event
+from kelpie.simulate.toolbox import RING, RING_SOURCE
+from umi.dst import http
+from umi.dst.history import History
+from umi.dst.network import CAUSE
+
+if TYPE_CHECKING:
+    from kelpie.simulate.world import World
+
+MODELS = {"openai": "openai/gpt-4o-mini", "anthropic": "anthropic/claude-sonnet-4"}
+MEMORY_TOOLS = (
+    "core_memory_append",
+    "core_memory_replace",
+    "archival_memory_insert",
+    "archival_memory_search",
+    "conversation_search",
+)
+CLIENTS = 4
+SYSTEM = "Be kind. What you remember follows.\n{CORE_MEMORY}"
+_PATIENCE_SET_UP_MS = 600_000
+# 429: a queue is full, nothing was stored. 507: the disk is full, nothing was written. 4xx: the call was wrong.
+_REFUSED = {400, 401, 403, 404, 409, 413, 422, 429, 501, 507}
+_FINAL_TYPES = {"assistant_message", "tool_call_message", "tool_return_message", "reasoning_message"}
+
+Outcome = Literal["ok", "refused", "unknown"]
+
+
+class Lost(Exception):
+    """The connection broke, or the client's patience ended: what became of the call is unknown."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """A message that was sent to an agent, and what its sender heard of it."""
+
+    event: Event
+    agent: int
+    text: str
+    silo: str
+    began_ms: float
+    outcome: Outcome = "unknown"
+    acknowledged_ms: float | None = None
+    run_id: str | None = None
+    ended: str | None = None  # "completed" or "failed", as the client was told
+    final_ids: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Reply:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Clients:
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.history = History(world.host.clock)
+        self.sent: list[Seen] = []
+        self.facts: dict[str, tuple[int, Outcome]] = {}  # text -> agent, outcome
+        self.agents: list[str] = []
+        self.board = ""
+        self.refusals: dict[str, int] = {}
+        for number in range(CLIENTS):
+            world.network.join(f"client-{number}", world.host)
+        self._operations: dict[str, Callable[[Event], Awaitable[None]]] = {
+            "send": self._send,
+            "write": self._write,
+            "read": self._read,
+            "insert": self._insert,
+            "search": self._search,
+            "list": self._list,
+        }
+
+    # ---- before anything goes wrong
+
+    async def set_up(self) -> None:
+        """A tool that acts outside, a block that all share, and the agents."""
+        options = self.world.plan.options
+        await self._made("PUT", "/v1/tools/", {"source_code": RING_SOURCE})
+        self.board = (await self._made("POST", "/v1/blocks/", {"label": "board", "value": ""}))["id"]
+        for number in range(options.agents):
+            body = {
+                "name": f"agent-{number}",
+                "model": MODELS[options.wire],
+                "system": SYSTEM,
+                "block_ids": [self.board],
+                "memory_blocks": [{"label": "notes", "value": ""}],
+                "tools": [RING, *MEMORY_TOOLS],
+                "include_base_tools": False,
+            }
+            self.agents.append((await self._made("POST", "/v1/agents/", body))["id"])
+
+    async def _made(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        reply = await self.call("client-0", self.world.silos[0], method, path, body, _PATIENCE_SET_UP_MS)
+        assert reply.status == 200, f"setting up: {method} {path} gave {reply.status} {reply.body!r}"
+        return reply.json
+
+    # ---- operations
+
+    async def perform(self, event: Event) -> None:
+        """Do what the event says, when it says so."""
+        await self.world.host.clock.sleep(event.at_ms)
+        CAUSE.set(event.id)
+        await self._operations[event.kind](event)
+
+    async def _send(self, event: Event) -> None:
+        agent, mode = event.args["agent"], event.args.get("mode", "wait")
+        text = f"{event.id}: {event.args.get('text', 'hello')}"
+        seen = Seen(event, agent, text, self._silo_for(event, agent), self.world.loop.virtual_ms)
+        self.sent.append(seen)
+        self._tell(event, f"says to agent-{agent}: {text[:100]}")
+        try:
+            await {"wait": self._wait, "async": self._later}.get(mode, self._watch)(event, seen)
+        except Lost as error:
+            self._tell(event, f"heard nothing more: {error}")
+            return
+        for message_id in seen.final_ids:
+            self.world.invariants.shown_as_final(message_id, event.lane)
+        run = f", run {seen.run_id} {seen.ended or 'goes on'}" if seen.run_id else ""
+        self._tell(event, f"{seen.outcome}{run}")
+
+    async def _wait(self, event: Event, seen: Seen) -> None:
+        reply = await self._call(event, seen.silo, "POST", self._messages_of(seen), self._body(event, seen))
+        seen.run_id = reply.headers.get("x-kelpie-run-id")
+        self._judge(seen, reply.status)
+        if reply.status == 200:
+            messages = reply.json["messages"]
+            seen.ended = "completed"
+            seen.run_id = messages[0]["run_id"] if messages else None
+            seen.final_ids = [one["id"] for one in messages]
+        elif seen.run_id is not None:
+            seen.ended = "failed"
+
+    async def _later(self, event: Event, seen: Seen) -> None:
+        path = f"{self._messages_of(seen)}/async"
+        reply = await self._call(event, seen.silo, "POST", path, self._body(event, seen))
+        if reply.status == 200:
+            seen.run_id = reply.json["id"]
+        self._judge(seen, reply.status)
+
+    async def _watch(self, event: Event, seen: Seen) -> None:
+        """As a stream, to its end or until the reader leaves."""
+        tokens, leaves = event.args["mode"] == "tokens", event.args.get("leaves_after")
+        body = self._body(event, seen) | {"streaming": True, "stream_tokens": tokens}
+        async with self._patient(self.world.plan.options.client_patience_ms):
+            answer = await self._open(event.lane, seen.silo, "POST", f"{self._messages_of(seen)}/stream", body)
+            seen.run_id = answer.headers.get("x-kelpie-run-id")
+            self._judge(seen, answer.status)
+            rest, chunks = b"", 0
+            async for chunk in answer.chunks:
+                *lines, rest = (rest + chunk).split(b"\n\n")
+                for line in lines:
+                    self._event_came(seen, line, tokens=tokens)
+                chunks += 1
+                if leaves is not None and chunks >= leaves:
+                    answer.hang_up()
+                    self._tell(event, "leaves in the middle of the stream")
+                    return
+
+    def _event_came(self, seen: Seen, line: bytes, *, tokens: bool) -> None:
+        data = line.partition(b"data: ")[2]
+        if not data.startswith(b"{"):
+            return
+        message = json.loads(data)
+        kind = message.get("message_type")
+        if kind == "stop_reason":
+            seen.ended = "failed" if message["stop_reason"] in ("error", "llm_api_error") else "completed"
+        elif kind == "tool_return_message" or (kind in _FINAL_TYPES and not tokens):
+            # A stream by steps shows nothing before it is committed; one by tokens only what tools returned.
+            self.world.invariants.shown_as_final(message["id"], seen.event.lane)
+            seen.final_ids.append(message["id"])
+
+    async def _write(self, event: Event) -> None:
+        await self._recorded(event, "write", "PATCH", {"value": event.id})
+
+    async def _read(self, event: Event) -> None:
+        await self._recorded(event, "read", "GET", None)
+
+    async def _recorded(self, event: Event, name: str, method: str, body: dict[str, Any] | None) -> None:
+        """An operation on the shared block, which has to be linearizable."""
+        argument = body["value"] if body else None
+        operation = self.history.invoke("board", name, argument, client=event.lane)
+        try:
+            reply = await self._call(event, self._silo_for(event, 0), method, f"/v1/blocks/{self.board}", body)
+        except Lost as error:
+            self._tell(event, f"{name} {argument or ''}: {error}")
+            return
+        self._tell(event, f"{name} {argument or ''} -> {reply.status}")
+        if reply.status == 200:
+            self.history.returned(operation, reply.json["value"] if name == "read" else None)
+        elif reply.status in _REFUSED or name == "read":
+            self.history.refused(operation)
+
+    async def _insert(self, event: Event) -> None:
+        agent, text = event.args["agent"], f"fact {event.id.replace('-', '')}"
+        self.facts[text] = (agent, "unknown")
+        path = f"/v1/agents/{self.agents[agent]}/archival-memory"
+        try:
+            reply = await self._call(event, self._silo_for(event, agent), "POST", path, {"text": text})
+        except Lost as error:
+            self._tell(event, f"inserts {text}: {error}")
+            return
+        if reply.status == 200:
+            self.facts[text] = (agent, "ok")
+        elif reply.status in _REFUSED:
+            self.facts[text] = (agent, "refused")
+        self._tell(event, f"inserts {text} -> {reply.status}")
+
+    async def _search(self, event: Event) -> None:
+        """What was acknowledged before the search began must be among what it finds."""
+        agent = event.args["agent"]
+        known = {text for text, (owner, outcome) in self.facts.items() if owner == agent and outcome == "ok"}
+        path = f"/v1/agents/{self.agents[agent]}/archival-memory/search?query=fact&top_k=100"
+        try:
+            reply = await self._call(event, self._silo_for(event, agent), "GET", path, None)
+        except Lost:
+            return
+        self._tell(event, f"searches agent-{agent} -> {reply.status}")
+        if reply.status == 200:
+            found = {one["content"] for one in reply.json["results"]}
+            if missing := known - found:
+                self.world.breaks("what was acknowledged is found", f"a search of agent-{agent} misses {missing}")
+
+    async def _list(self, event: Event) -> None:
+        """The same of the history: acknowledged ends are there."""
+        agent = event.args["agent"]
+        known = {
+            one for seen in self.sent if seen.agent == agent and seen.ended == "completed" for one in seen.final_ids
+        }
+        path = f"/v1/agents/{self.agents[agent]}/messages?limit=1000"
+        try:
+            reply = await self._call(event, self._silo_for(event, agent), "GET", path, None)
+        except Lost:
+            return
+        self._tell(event, f"lists agent-{agent} -> {reply.status}")
+        if reply.status == 200 and (missing := known - {one["id"] for one in reply.json}):
+            self.world.breaks("what was shown as final is listed", f"a list of agent-{agent} misses {missing}")
+
+    # ---- the wire
+
+    def _silo_for(self, event: Event, agent: int) -> str:
+        """Where a balancer sends it: the agent's own silo or any, and the next one that is up if that is down."""
+        silos, options = self.world.silos, self.world.plan.options
+        own = agent if options.routing == "agent" else int(self.world.faults.share("network.delay", event.id) * 997)
+        order = [silos[(own + offset) % len(silos)] for offset in range(len(silos))]
+        return next((silo for silo in order if self.world.is_up(silo)), order[0])
+
+    def _messages_of(self, seen: Seen) -> str:
+        return f"/v1/agents/{self.agents[seen.agent]}/messages"
+
+    def _body(self, event: Event, seen: Seen) -> dict[str, Any]:
+        message = {"role": "user", "content": seen.text, "otid": event.id}
+        return {"messages": [message], "max_steps": event.args.get("max_steps", 8)}
+
+    def _judge(self, seen: Seen, status: int) -> None:
+        """Acknowledged is what was answered with its run; a failed run was acknowledged as well."""
+        if status == 200 or seen.run_id is not None:
+            seen.outcome, seen.acknowledged_ms = "ok", self.world.loop.virtual_ms
+        elif status in _REFUSED:
+            seen.outcome = "refused"
+
+    async def _call(self, event: Event, silo: str, method: str, path: str, body: dict[str, Any] | None) -> Reply:
+        return await self.call(event.lane, silo, method, path, body, self.world.plan.options.client_patience_ms)
+
+    async def call(
+        self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None, patience_ms: float
+    ) -> Reply:
+        """Raises Lost."""
+        async with self._patient(patience_ms):
+            answer = await self._open(client, silo, method, path, body)
+            reply = Reply(answer.status, dict(answer.headers), await answer.read())
+        if reply.status == 429:
+            self._count_refusal(reply.body.decode())
+        return reply
+
+    async def _open(
+        self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None
+    ) -> http.Answer:
+        headers = {"content-type": "application/json"} if body is not None else {}
+        sent = json.dumps(body).encode() if body is not None else b""
+        return await http.request(
+            self.world.network, client, silo, method, path, headers=headers, body=sent, label=f"{method} api"
+        )
+
+    def _patient(self, patience_ms: float) -> "_Patience":
+        return _Patience(self.world, patience_ms)
+
+    def _count_refusal(self, text: str) -> None:
+        """A bound that was reached is a fault of the plan's that happened."""
+        if self.world.limits.mailbox_messages is not None and "messages waiting" in text:
+            self.world.faults.fire("resource.queue_full")
+        elif self.world.limits.runs_open is not None and "open runs" in text:
+            self.world.faults.fire("resource.open_runs")
+
+    def _tell(self, event: Event, text: str) -> None:
+        self.world.story.tell(event.lane, text, "answer", event.id)
+
+
+class _Patience:
+    """A deadline on a call, and one word for all ways in which its answer can fail to come."""
+
+    def __init__(self, world: "World", patience_ms: float) -> None:
+        self._timeout = world.host.clock.timeout(patience_ms)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise Lost("no answer in time") from None
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            raise Lost(str(error)) from None

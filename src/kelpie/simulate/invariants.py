@@ -1,0 +1,97 @@
+"""What must hold at every moment, seen from inside: an outer layer may absorb what an inner one does wrong.
+
+    one activation      a silo never has two living activations of one actor
+    epoch never falls   no activation commits after a later one was claimed; its positions grow
+    commit before event what a client is shown as final is durable
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kelpie.events import ActivationChanged, Event
+from umi.storage import Write
+
+Broken = Callable[[str, str], None]
+
+_CLAIM = "INSERT INTO placement"
+_FENCE = "UPDATE placement"
+_FORGET = "DELETE FROM placement"
+_MESSAGE = "INSERT INTO message VALUES"
+
+
+@dataclass(slots=True)
+class _Actor:
+    claims: int = 0  # durable ones: its epoch is at least that
+    epoch: int = 0  # of the newest durable commit
+    position: int = -1
+
+
+class Invariants:
+    """A watcher of commits (kelpie.simulate.watch) and of the events of every silo."""
+
+    def __init__(self, broken: Broken) -> None:
+        self._broken = broken
+        self._actors: dict[tuple[Any, ...], _Actor] = {}
+        self._begun: set[str] = set()
+        self._stored: set[str] = set()
+        self._living: dict[tuple[str, str], int] = {}
+        self.commits = 0
+
+    # ---- commits
+
+    def begins(self, writes: Sequence[Write]) -> None:
+        self._begun.update(one.params[1] for one in writes if one.sql.startswith(_MESSAGE))
+
+    def durable(self, writes: Sequence[Write]) -> None:
+        self.commits += 1
+        for write in writes:
+            if write.sql.startswith(_FENCE):
+                self._fenced(write.params)
+            elif write.sql.startswith(_CLAIM):
+                self._actors.setdefault(write.params[:3], _Actor()).claims += 1
+            elif write.sql.startswith(_FORGET):
+                self._actors.pop(write.params[:3], None)
+            elif write.sql.startswith(_MESSAGE):
+                self._stored.add(write.params[1])
+
+    def _fenced(self, params: tuple[Any, ...]) -> None:
+        *who, epoch, position = params
+        actor = self._actors.setdefault(tuple(who), _Actor())
+        newest = max(actor.epoch, actor.claims)
+        if epoch < newest:
+            self._broken("epoch never falls", f"{who[-1]}: epoch {epoch} committed after epoch {newest} was claimed")
+        if position <= actor.position:
+            self._broken("epoch never falls", f"{who[-1]}: position {position} was written twice")
+        actor.epoch, actor.position = max(epoch, actor.epoch), max(position, actor.position)
+
+    def store_came_back(self) -> None:
+        """After a power loss: what was told as durable still must be there, so nothing is forgotten here."""
+
+    # ---- what clients are shown
+
+    def shown_as_final(self, message_id: str, to: str) -> None:
+        """A commit whose caller died before it heard of it counts as well: it began, and the store may have it."""
+        if message_id not in self._stored and message_id not in self._begun:
+            self._broken("commit before event", f"{to} was shown {message_id}, which nobody had begun to commit")
+
+    def never_stored(self, shown: set[str]) -> set[str]:
+        return shown - self._stored
+
+    # ---- activations
+
+    def listener(self, life: str) -> Callable[[Event], None]:
+        """For the events of one life of a silo."""
+
+        def listen(event: Event) -> None:
+            if isinstance(event, ActivationChanged):
+                self._activation(life, event)
+
+        return listen
+
+    def _activation(self, life: str, event: ActivationChanged) -> None:
+        key = (life, event.actor)
+        living = self._living.get(key, 0) + (1 if event.change == "activated" else -1)
+        self._living[key] = living
+        if living not in (0, 1):
+            self._broken("one activation", f"{life} has {living} activations of {event.actor}")

@@ -1,0 +1,40 @@
+"""Every kind of fault a run may meet. A room that brings faults of its own adds its table here."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from umi.dst.faults import KINDS as MACHINE_KINDS
+
+CRASH_KINDS = {
+    "crash.silo": "a server process is killed",
+    "crash.store": "the store's process is killed",
+    "crash.before_commit": "a server process dies when it is about to commit",
+    "crash.after_commit": "a server process dies when its commit is durable and nobody knows yet",
+    "crash.paused": "a server process stands still, and goes on later as if nothing had happened",
+}
+RESOURCE_KINDS = {
+    "resource.memory_limit": "a tool needs more memory than it may have, and is killed",
+    "resource.queue_full": "an agent's mailbox takes no more",
+    "resource.open_runs": "a server has as many open runs as it may",
+}
+MODEL_KINDS = {
+    "model.timeout": "the provider takes the request and never answers",
+    "model.rate_limit": "429",
+    "model.server_error": "500",
+    "model.malformed": "an answer that is no reply",
+    "model.cut_stream": "the answer ends in the middle",
+    "model.wrong_arguments": "a tool call whose arguments are not what the tool takes",
+    "model.unknown_tool": "a call of a tool that isn't there",
+    "model.empty_reply": "neither text nor calls",
+    "model.context_overflow": "the provider says that the prompt is too long",
+}
+TOOL_KINDS = {
+    "tool.raise": "the tool raises",
+    "tool.hang": "the tool never ends, and is killed",
+    "tool.crash_before_effect": "the tool's process dies before it did anything",
+    "tool.crash_after_effect": "the tool's process dies when it had done its work",
+    "tool.huge_output": "the tool returns far more than anybody can read",
+}
+KINDS: Mapping[str, str] = MappingProxyType(
+    {**MACHINE_KINDS, **CRASH_KINDS, **RESOURCE_KINDS, **MODEL_KINDS, **TOOL_KINDS}
+)

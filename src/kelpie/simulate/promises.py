@@ -1,0 +1,223 @@
+"""What must hold after everything has healed: the promises of the house, checked through the API and in the rows."""
+
+import dataclasses
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kelpie.simulate.clients import Clients, Lost, Reply
+from umi.dst.history import REGISTER, UndecidedHistory, check
+
+if TYPE_CHECKING:
+    from kelpie.simulate.world import World
+
+_PATIENCE_MS = 60_000
+# Rows whose owner is gone. Contents are shared and stay on purpose.
+_ORPHANS = {
+    "messages of no agent": "SELECT id FROM message m WHERE NOT EXISTS"
+    " (SELECT 1 FROM agent a WHERE a.tenant = m.tenant AND a.id = m.agent_id)",
+    "messages of no run": "SELECT id FROM message m WHERE run_id IS NOT NULL AND NOT EXISTS"
+    " (SELECT 1 FROM run r WHERE r.tenant = m.tenant AND r.id = m.run_id)",
+    "runs of no agent": "SELECT id FROM run r WHERE NOT EXISTS"
+    " (SELECT 1 FROM agent a WHERE a.tenant = r.tenant AND a.id = r.agent_id)",
+    "steps of no run": "SELECT id FROM step s WHERE NOT EXISTS"
+    " (SELECT 1 FROM run r WHERE r.tenant = s.tenant AND r.id = s.run_id)",
+    "calls of no step": "SELECT step_id FROM call c WHERE NOT EXISTS"
+    " (SELECT 1 FROM step s WHERE s.tenant = c.tenant AND s.id = c.step_id)",
+    "results of no message": "SELECT result_message_id FROM call c WHERE result_message_id IS NOT NULL AND NOT EXISTS"
+    " (SELECT 1 FROM message m WHERE m.tenant = c.tenant AND m.id = c.result_message_id)",
+    "placements of no agent": "SELECT key FROM placement p WHERE NOT EXISTS"
+    " (SELECT 1 FROM agent a WHERE a.tenant = p.tenant AND a.id = p.key)",
+    "blocks attached to nobody": "SELECT block_id FROM block_scope s WHERE NOT EXISTS"
+    " (SELECT 1 FROM agent a WHERE a.tenant = s.tenant AND a.id = s.scope)",
+    "intents that stayed open": "SELECT step_id FROM call WHERE state = 'intent'",
+    "steps that stayed open": "SELECT id FROM step WHERE state = 'intent'",
+}
+
+
+class Promises:
+    def __init__(self, world: "World", clients: Clients) -> None:
+        self._world, self._clients = world, clients
+
+    async def check(self) -> None:
+        """Look at everything. What does not hold is told to the world."""
+        await self._look_at_the_board()
+        for number, agent_id in enumerate(self._clients.agents):
+            history = await self._get(f"/v1/agents/{agent_id}/messages?limit=1000&order=asc")
+            self._messages_are_there(number, history)
+            await self._history_is_whole(number, agent_id, history)
+            await self._facts_are_there(number, agent_id)
+        await self._runs_ended()
+        await self._blocks_agree()
+        await self._tools_ran_once()
+        await self._usage_adds_up()
+        for what, sql in _ORPHANS.items():
+            if rows := await self._rows(sql):
+                self._breaks("no orphans", f"{what}: {', '.join(str(row[0]) for row in rows[:5])}")
+
+    # ---- messages
+
+    def _messages_are_there(self, number: int, history: list[dict[str, Any]]) -> None:
+        """What was acknowledged is there once; what was refused is not; what is unknown at most once."""
+        said = Counter(one["otid"] for one in history if one["message_type"] == "user_message")
+        mine = [one for one in self._clients.sent if one.agent == number]
+        for seen in mine:
+            times = said[seen.event.id]
+            if times > 1 or (seen.outcome == "ok" and times != 1) or (seen.outcome == "refused" and times):
+                text = f"{seen.event.id} was {_word(seen.outcome)} and is in the history {times} times"
+                self._breaks("acknowledged messages stay", text)
+        shown = {one["id"] for one in history}
+        for seen in mine:
+            if missing := set(seen.final_ids) - shown:
+                self._breaks("what was shown as final is listed", f"{seen.event.id}: {', '.join(sorted(missing))}")
+        if self._world.plan.options.silos == 1:
+            self._order_was_kept(mine, [one["otid"] for one in history if one["message_type"] == "user_message"])
+
+    def _order_was_kept(self, mine: list[Any], order: list[str]) -> None:
+        """A message sent after another one was acknowledged comes after it."""
+        place = {otid: at for at, otid in enumerate(order)}
+        for one, other in itertools.permutations(mine, 2):
+            if one.acknowledged_ms is None or one.acknowledged_ms >= other.began_ms:
+                continue
+            if place.get(one.event.id, -1) > place.get(other.event.id, len(order)):
+                text = f"{one.event.id} was acknowledged before {other.event.id} was sent, and was handled after it"
+                self._breaks("messages keep their order", text)
+
+    async def _history_is_whole(self, number: int, agent_id: str, history: list[dict[str, Any]]) -> None:
+        rows = await self._rows(
+            "SELECT position, id, run_id FROM message WHERE agent_id = ? ORDER BY position", agent_id
+        )
+        if [row[0] for row in rows] != list(range(len(rows))):
+            self._breaks("histories have no gaps", f"agent-{number}: positions {[row[0] for row in rows]}")
+        listed = list(dict.fromkeys(one["id"] for one in history))
+        if listed != [row[1] for row in rows]:
+            self._breaks("list = get = search", f"agent-{number}: the list of messages is not what is stored")
+        runs = [run for run, _ in itertools.groupby(row[2] for row in rows[1:])]
+        if len(runs) != len(set(runs)):
+            self._breaks("turns are serial", f"agent-{number}: messages of different runs are mixed")
+
+    # ---- runs and tools
+
+    async def _runs_ended(self) -> None:
+        rows = await self._rows("SELECT id, status FROM run")
+        for run_id, status in rows:
+            if status not in ("completed", "failed"):
+                self._breaks("runs reach an end", f"{run_id} is still {status}")
+        stored = dict(rows)
+        for seen in self._clients.sent:
+            if seen.run_id is None:
+                continue
+            if seen.run_id not in stored:
+                self._breaks("acknowledged messages stay", f"{seen.event.id}: {seen.run_id} is gone")
+            elif seen.ended is not None and stored[seen.run_id] != seen.ended:
+                text = f"{seen.event.id} was told that {seen.run_id} {seen.ended}; it is {stored[seen.run_id]}"
+                self._breaks("what was told stays true", text)
+        for run in await self._get("/v1/runs/?limit=1000"):
+            if run["status"] != stored.get(run["id"]):
+                self._breaks("list = get = search", f"{run['id']} is listed as {run['status']}")
+
+    async def _tools_ran_once(self) -> None:
+        for what, times in self._world.bell.rings.items():
+            if times > 1:
+                self._breaks("no tool runs twice", f"the bell rang {times} times for {what}")
+        done = "SELECT arguments FROM call WHERE tool = 'ring' AND state = 'done' AND NOT is_error"
+        for (arguments,) in await self._rows(done):
+            what = json.loads(arguments)["what"]
+            if self._world.bell.rings[what] != 1:
+                self._breaks("no tool runs twice", f"a call says it rang for {what}, and the bell did not")
+
+    async def _usage_adds_up(self) -> None:
+        """A run's usage is that of its steps, and each completed run has as many replies as finished steps."""
+        for (run_id,) in await self._rows("SELECT id FROM run WHERE status = 'completed' ORDER BY seq LIMIT 5"):
+            usage = await self._get(f"/v1/runs/{run_id}/usage")
+            steps = await self._get(f"/v1/runs/{run_id}/steps?limit=1000")
+            for field in ("prompt_tokens", "completion_tokens", "total_tokens"):
+                total = sum(step[field] for step in steps)
+                if usage[field] != total:
+                    self._breaks("usage adds up", f"{run_id}: {field} {usage[field]} is not {total}")
+
+    # ---- memory
+
+    async def _look_at_the_board(self) -> None:
+        history = self._clients.history
+        operation = history.invoke("board", "read", client="the end")
+        block = await self._get(f"/v1/blocks/{self._clients.board}")
+        history.returned(operation, block["value"])
+        try:
+            found = check(history.operations, dataclasses.replace(REGISTER, initial=""))
+        except UndecidedHistory as error:
+            self._world.story.tell("world", f"the history of the board could not be decided: {error}", "log")
+            return
+        for violation in found:
+            self._breaks("operations are linearizable", str(violation))
+
+    async def _blocks_agree(self) -> None:
+        """Lines that tools wrote are there once each, in one order; lists show what a get shows."""
+        made = "SELECT agent_id, arguments FROM call WHERE tool = 'core_memory_append' AND state = 'done' AND NOT is_error"
+        wrote: Counter[tuple[str, str]] = Counter()
+        for agent_id, arguments in await self._rows(made):
+            call = json.loads(arguments)
+            wrote[agent_id, call["content"]] += 1
+        found: Counter[tuple[str, str]] = Counter()
+        listed = {block["id"]: block for block in await self._get("/v1/blocks/?limit=1000")}
+        for number, agent_id in enumerate(self._clients.agents):
+            for block in await self._get(f"/v1/agents/{agent_id}/core-memory/blocks"):
+                if listed.get(block["id"], {}).get("value") != block["value"]:
+                    self._breaks("list = get = search", f"block {block['label']} of agent-{number} is listed otherwise")
+                if block["label"] == "notes":
+                    found.update((agent_id, line) for line in block["value"].split("\n") if line)
+        for who, line in _differences(wrote, found):
+            text = f"{line!r}: written {wrote[who, line]} times, there {found[who, line]} times"
+            self._breaks("block changes stay, once", text)
+
+    async def _facts_are_there(self, number: int, agent_id: str) -> None:
+        listed = Counter(one["text"] for one in await self._get(f"/v1/agents/{agent_id}/archival-memory?limit=1000"))
+        for text, (owner, outcome) in self._clients.facts.items():
+            if owner != number:
+                continue
+            times = listed[text]
+            if times > 1 or (outcome == "ok" and times != 1) or (outcome == "refused" and times):
+                self._breaks("acknowledged facts stay", f"{text!r} was {_word(outcome)} and is there {times} times")
+        query = f"/v1/agents/{agent_id}/archival-memory/search?query=fact&top_k=100"
+        found = Counter(one["content"] for one in (await self._get(query))["results"])
+        if found != listed and sum(listed.values()) <= 100:
+            self._breaks("list = get = search", f"agent-{number} lists {sum(listed.values())} facts, finds {sum(found.values())}")
+
+    # ---- how to look
+
+    async def _get(self, path: str) -> Any:
+        reply = await self._asked(path)
+        if reply is None or reply.status != 200:
+            said = "nothing" if reply is None else f"{reply.status} {reply.body[:200]!r}"
+            self._breaks("a healed house answers", f"GET {path} gave {said}")
+            raise Unanswered
+        return reply.json
+
+    async def _asked(self, path: str) -> Reply | None:
+        try:
+            return await self._clients.call("client-0", self._world.silos[0], "GET", path, None, _PATIENCE_MS)
+        except Lost:
+            return None
+
+    async def _rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        assert self._world.database is not None
+        return await self._world.database.view().fetch(sql, *params)
+
+    def _breaks(self, promise: str, text: str) -> None:
+        self._world.breaks(promise, text)
+
+
+class Unanswered(Exception):
+    """The house does not answer: there is nothing more to look at."""
+
+
+def _differences(one: Counter[tuple[str, str]], other: Counter[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for key in sorted({*one, *other}):
+        if one[key] != other[key]:
+            yield key
+
+
+def _word(outcome: str) -> str:
+    return "acknowledged" if outcome == "ok" else outcome

@@ -1,0 +1,60 @@
+"""The sandbox of a simulated world. Tools there do one thing outside: they ring a bell, and every ring is counted.
+
+It stands for the machine's isolation, which can't be simulated; everything up to `exec` is production's code.
+"""
+
+from collections import Counter
+
+from kelpie.sandbox import LevelReport, SandboxCall, SandboxLimits, SandboxResult
+from umi.dst import Host
+from umi.dst.faults import Faults
+
+RING = "ring"
+RING_SOURCE = '''
+def ring(what: str) -> str:
+    """Ring the bell.
+
+    Args:
+        what (str): For whom.
+    """
+    return f"rang for {what}"
+'''
+_WORK_MS_MAX = 200.0
+_WALL_MS = 60_000.0
+
+
+class Bell:
+    """The world outside: what was really done, by the text that says for whom."""
+
+    def __init__(self) -> None:
+        self.rings: Counter[str] = Counter()
+
+
+class SimSandbox:
+    def __init__(self, host: Host, faults: Faults, bell: Bell, silo: str) -> None:
+        self._host, self._faults, self._bell, self._silo = host, faults, bell, silo
+
+    async def exec(self, call: SandboxCall, wanted: SandboxLimits | None = None) -> SandboxResult:
+        what = str(call.arguments.get("what", ""))
+        happens = self._faults.happens
+        share = self._faults.share("tool.hang", f"{what}/works")
+        if happens("tool.crash_before_effect", self._silo, what):
+            return SandboxResult(error="the tool's process died (signal 11)", exit=139)
+        if happens("resource.memory_limit", self._silo, what):
+            return SandboxResult(error="the tool needed more memory than it may have", killed_by="memory")
+        await self._host.clock.sleep(share * _WORK_MS_MAX / 2)
+        self._bell.rings[what] += 1
+        await self._host.clock.sleep(share * _WORK_MS_MAX / 2)
+        if happens("tool.hang", self._silo, what):
+            await self._host.clock.sleep(wanted.wall_ms if wanted else _WALL_MS)
+            return SandboxResult(error="the tool took too long", killed_by="wall time")
+        if happens("tool.crash_after_effect", self._silo, what):
+            return SandboxResult(error="the tool's process died (signal 11)", exit=139)
+        if happens("tool.raise", self._silo, what):
+            return SandboxResult(error="ValueError: the bell is cracked", exit=0)
+        if happens("tool.huge_output", self._silo, what):
+            return SandboxResult(value=f"rang for {what} " + "x" * 200_000, exit=0)
+        return SandboxResult(value=f"rang for {what}", exit=0)
+
+    async def level_report(self) -> LevelReport:
+        return LevelReport(level="simulated", exists=True)
