@@ -24,7 +24,7 @@ ROOMS = {
     "base": "umi kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.sandbox"
     " kelpie.trajectories kelpie.tools kelpie.agents",
     "cli": "kelpie.cli",
-    "server": "kelpie.cli kelpie.api kelpie.server",
+    "server": "kelpie.cli kelpie.api kelpie.server kelpie.simulate",
     "analyst": "kelpie.analyst",
     "demo": "umi kelpie",
     "local": "kelpie.models",

@@ -1,6 +1,7 @@
 """kelpie: an agent runtime of virtual actors behind a Letta-compatible API.
 
     cli, demo           the front door: the commands, the demo
+    simulate            the server below, on simulated machines, under seeds
     server, console     wires the house; a client of our own API for the terminal
     api, analyst        Letta's words on the wire; the analyst product
     agents              the turn: context, model, tools, commit

@@ -33,7 +33,7 @@ from umi import core, memory
 from umi.dst.history import History
 from umi.dst.simulate import simulate
 from umi.entity import Block
-from umi.storage import Page, SqliteDatabase
+from umi.storage import Page, SqliteDatabase, View
 from umi.wire.transport import HttpTransport
 from umi.wire.types import Message, Reply, ToolCall, ToolSpec, Usage
 
@@ -102,9 +102,9 @@ class Bell:
 
 
 class House:
-    def __init__(self, database, host, silos):
+    def __init__(self, database, host, silos, model=None):
         self.database, self.host = database, host
-        self.bell, self.model = Bell(), Model(host)
+        self.bell, self.model = Bell(), model or Model(host)
         self.changes = Counter()
         events = Events()
         events.subscribe(self._count)
@@ -123,7 +123,7 @@ class House:
 
     @property
     def view(self):
-        return self.database.view()
+        return View(self.database)
 
     async def people_move_in(self, count):
         """Agents that share two blocks: `log` for their tools, `board` for people."""
@@ -153,10 +153,10 @@ class House:
     def _block(self, label):
         return Block(tenant=TENANT, id=self.host.ids.new("block"), label=label, value="", limit_chars=10_000)
 
-    async def accept(self, agent, text, inbox=0):
+    async def accept(self, agent, text, inbox=0, max_steps=6):
         body = Message(role="user", content=text)
         incoming = [RunInput(id=self.host.ids.new("message"), body=body)]
-        stream = await self.inboxes[inbox].accept(TENANT, agent.id, incoming, RunOptions(max_steps=6))
+        stream = await self.inboxes[inbox].accept(TENANT, agent.id, incoming, RunOptions(max_steps=max_steps))
         self.accepted.append(stream)
         return stream
 

@@ -149,7 +149,14 @@ def test_without_keeping_what_was_recovered_a_reader_would_be_shown_what_then_is
 
 # --- the disk fails while committing, and then the power goes ---------------------------------------------------------
 
-ERRORS = ("disk.write_error", "disk.partial_write", "disk.read_error", "disk.sync_error", "disk.sync_forgotten")
+ERRORS = (
+    "disk.write_error",
+    "disk.partial_write",
+    "disk.read_error",
+    "disk.sync_error",
+    "disk.sync_forgotten",
+    "disk.out_of_memory",
+)
 
 
 def work_under_errors(seed, *, ending):

@@ -5,12 +5,14 @@ a misdirected write, a short read of the database file), SQLite has no checksums
 log holds is still whole commits or none.
 """
 
+import contextlib
 from collections import Counter
 
+import apsw
 import pytest
 
 from sim.crashes import frequent_checkpoints, judge, recover
-from sim.ledger import LEDGER, StillInDoubt, Teller, everything, open_ledger, run
+from sim.ledger import ACCOUNTS, LEDGER, StillInDoubt, Teller, everything, open_ledger, run
 from umi.dst import Rng
 from umi.dst.disk import SimDisk
 from umi.dst.faults import KINDS
@@ -63,7 +65,10 @@ def after_power_loss(disk, engine):
 # --- faults that the disk reports -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["disk.write_error", "disk.partial_write", "disk.sync_error", "disk.sync_forgotten"])
+UNWRITTEN = ("disk.write_error", "disk.partial_write", "disk.sync_error", "disk.sync_forgotten", "disk.out_of_memory")
+
+
+@pytest.mark.parametrize("kind", UNWRITTEN)
 def test_a_commit_that_could_not_be_written_is_unknown_until_a_read_decides_it(kind, disk, engine):
     disk.faults.plan(kind, where="-wal")
     assert commit(engine, opening("a"), opening("b")) == [CommitUnknown, CommitUnknown]
@@ -107,12 +112,17 @@ def test_a_full_disk_lets_a_killed_process_open_and_read(disk):
     assert len(after_power_loss(disk, again)) == 9
 
 
-def test_a_read_that_fails_is_one_callers_error(disk, engine):
+@pytest.mark.parametrize(
+    ("kind", "words"), [("disk.read_error", "the disk under"), ("disk.out_of_memory", "out of memory")]
+)
+def test_a_read_that_fails_is_one_callers_error(kind, words, disk, engine):
     engine.close()
     engine = open_ledger(disk)
-    disk.faults.plan("disk.read_error", where="store.db")
-    assert isinstance(keys(engine), StoreError)
-    assert disk.faults.fired["disk.read_error"] == 1
+    disk.faults.plan(kind, where="store.db")
+    failed = keys(engine)
+    assert isinstance(failed, StoreError)
+    assert words in str(failed)
+    assert disk.faults.fired[kind] == 1
     assert keys(engine) == ["before"]
     engine.close()
 
@@ -139,7 +149,7 @@ def test_slow_operations_are_counted_with_their_cost(disk, engine):
 
 def test_a_checkpoint_may_fail_anywhere_and_costs_no_commit():
     fired = Counter()
-    for kind in ("disk.write_error", "disk.partial_write", "disk.full", "disk.sync_error", "disk.sync_forgotten"):
+    for kind in (*UNWRITTEN, "disk.full"):
         for number in range(20):
             disk = SimDisk(Rng(f"{kind}/{number}"))
             engine = open_ledger(disk)
@@ -153,7 +163,7 @@ def test_a_checkpoint_may_fail_anywhere_and_costs_no_commit():
             engine.close()
             assert judge(recover(disk), [teller.rows], []) == "right"
             fired += disk.faults.fired
-    assert min(fired[kind] for kind in fired) >= 20
+    assert min(fired[kind] for kind in (*UNWRITTEN, "disk.full")) >= 20
 
 
 def test_a_disk_that_fails_for_good_leaves_the_last_group_in_doubt_and_no_other(disk, engine):
@@ -196,7 +206,7 @@ def test_a_disk_that_fails_in_the_middle_of_an_upgrade_is_named_and_the_next_ope
     open_ledger(disk).close()
     larger = [*LEDGER, Migration("ledger", 3, "ALTER TABLE entry ADD COLUMN more TEXT; UPDATE entry SET more = 'x'")]
     named = Counter()
-    for kind in ("disk.write_error", "disk.full", "disk.read_error", "disk.sync_error"):
+    for kind in ("disk.write_error", "disk.full", "disk.read_error", "disk.sync_error", "disk.out_of_memory"):
         for after in range(12):
             attempt = SimDisk(disk.rng, files=disk.files.clone())
             attempt.faults.plan(kind, after=after)
@@ -213,6 +223,69 @@ def test_a_disk_that_fails_in_the_middle_of_an_upgrade_is_named_and_the_next_ope
     assert named[StoreError] >= 10
     assert named[StoreFull] >= 3
     assert set(named) == {StoreError, StoreFull}
+
+
+# --- the process has no memory left -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def memory_left(size):
+    """SQLite itself may allocate so many bytes more: wherever it then needs one more, it stops in the middle."""
+    apsw.hard_heap_limit(apsw.memory_used() + size)
+    try:
+        yield
+    finally:
+        apsw.hard_heap_limit(0)
+        apsw.soft_heap_limit(0)  # the hard one lowered it, and SQLite would give its cache away for ever after
+
+
+def test_without_memory_nothing_is_written_and_what_was_only_planned_stays_so(disk):
+    """At some sizes there is no memory for ROLLBACK either. Readers would then see what nobody committed."""
+    open_ledger(disk).close()
+    planned, outcomes, left_open = Read([(ACCOUNTS, ())], over=tuple(opening("planned").writes)), Counter(), 0
+    for size in range(0, 8_000, 16):
+        engine = open_ledger(SimDisk(disk.rng, files=disk.files.clone()))
+        with memory_left(size):
+            ((seen,), (outcome,)) = run(engine, reads=[planned], commits=[opening(f"{size}")])
+        left_open += engine._sql.in_transaction
+        for one in (seen, outcome):
+            outcomes[type(one)] += 1
+            assert not isinstance(one, Exception) or "ran out of memory" in str(one)
+        assert keys(engine) == ([] if isinstance(outcome, Exception) else [f"{size}"])
+        assert commit(engine, opening("more")) == [None]
+        engine.close()
+    assert set(outcomes) == {list, StoreError}
+    assert min(outcomes.values()) >= 50
+    assert left_open >= 3
+
+
+def test_a_bank_that_runs_out_of_memory_anywhere_loses_nothing_and_knows_what_it_has():
+    refused = Counter()
+    for number in range(60):
+        disk, rng = SimDisk(Rng(f"memory/{number}")), Rng(f"left/{number}")
+        with frequent_checkpoints(24):
+            engine = open_ledger(disk)
+            engine._execute("PRAGMA cache_size=5")
+            teller = Teller(disk, engine, Rng(f"{number}"))
+            whole = engine.run
+
+            def run_with_little(batch, whole=whole, rng=rng):
+                size = rng.randint(0, (200, 2_000, 20_000, 100_000)[rng.randint(0, 3)])
+                with memory_left(size if rng.random() < 0.6 else 10**9):
+                    whole(batch)
+
+            engine.run = run_with_little
+            for _ in range(20):
+                teller.step()
+            engine.run = whole
+        assert everything(engine) == teller.rows
+        disk.crash()
+        engine.close()
+        assert judge(recover(disk), [teller.rows], teller.history) == "right"
+        refused.update(word for outcome in teller.outcomes for word in outcome)
+    assert set(refused) <= {"done", "Conflict", "GuardFailed", "StoreError", "CommitUnknown"}
+    assert refused["StoreError"] >= 1_000
+    assert refused["done"] >= 500
 
 
 # --- what is said about a group that failed ---------------------------------------------------------------------------
@@ -410,6 +483,6 @@ def test_every_fault_of_a_disk_is_tested_by_name():
     with open(__file__, encoding="utf-8") as here, open(__file__.replace("faults", "crash"), encoding="utf-8") as there:
         tests = here.read() + there.read()
     kinds = [kind for kind in KINDS if kind.startswith("disk.")]
-    assert len(kinds) == 14
+    assert len(kinds) == 15
     for kind in kinds:
         assert f'"{kind}"' in tests, kind

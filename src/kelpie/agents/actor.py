@@ -1,5 +1,6 @@
 """The agent as an actor: its history in memory while it lives, one turn at a time."""
 
+import logging
 from typing import Any
 
 import msgspec
@@ -9,8 +10,12 @@ from kelpie.agents.history import History
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.agents.turn import Turn
+from kelpie.errors import Fenced, NotFound, StoreError
 from kelpie.trajectories import runs
+from kelpie.trajectories.records import Run
 from umi.storage import View
+
+log = logging.getLogger(__name__)
 
 
 class TakeTurn(msgspec.Struct):
@@ -28,16 +33,41 @@ class AgentActor:
         self._placement = placement
         self._workshop = workshop
         self._history = History([])
+        self._left_open: list[Run] = []
 
     async def activate(self) -> None:
-        who = self._placement.actor_id
-        self._history = await History.load(View(self._workshop.database), who.tenant, who.key)
+        who, view = self._placement.actor_id, View(self._workshop.database)
+        self._history = await History.load(view, who.tenant, who.key)
+        self._left_open = await runs.open_runs_of(view, who.tenant, who.key)
 
     async def receive(self, command: TakeTurn) -> Ended:
         stream = command.stream
-        if stream.attempts > 0:
-            # Not the first try in this process: what the earlier one committed is in the store, not in `stream.run`.
-            stream.run = await runs.get(View(self._workshop.database), stream.run.tenant, stream.run.id)
+        await self._finish_earlier(stream.run.id)
+        # What an earlier attempt or another process committed is in the store, not in `stream.run`.
+        stream.run = await runs.get(View(self._workshop.database), stream.run.tenant, stream.run.id)
         stream.begin_attempt()
-        turn = Turn(self._workshop, self._placement, self._history, stream.run, stream)
+        turn = self._turn(stream)
         return await (turn.take() if command.give_up is None else turn.close(command.give_up))
+
+    async def _finish_earlier(self, run_id: str) -> None:
+        """Runs that were acknowledged before this one come first, whoever acknowledged them: when an agent changes
+        hands in the middle of a turn, the next message must not come between its steps."""
+        while self._left_open:
+            run = self._left_open[0]
+            if run.id == run_id:
+                del self._left_open[0]
+                return
+            turn = self._turn(RunStream(run))
+            try:
+                await turn.take()
+            except (StoreError, Fenced, NotFound):
+                raise
+            except Exception as error:
+                log.exception("run %s, left open by another process, failed unexpectedly", run.id)
+                await self._turn(RunStream(run)).close(
+                    runs.error_record("internal_error", f"{type(error).__name__}: {error}")
+                )
+            del self._left_open[0]
+
+    def _turn(self, stream: RunStream) -> Turn:
+        return Turn(self._workshop, self._placement, self._history, stream.run, stream)

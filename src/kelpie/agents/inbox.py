@@ -7,7 +7,7 @@ the same agent, and after a restart `recover` finds it in the store.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,11 +19,22 @@ from kelpie.agents.actor import AgentActor, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
-from kelpie.errors import Fenced, GuardFailed, InvalidInput, NotFound, QueueFull, StoreClosed, StoreError, UmiError
+from kelpie.errors import (
+    CommitUnknown,
+    Conflict,
+    Fenced,
+    GuardFailed,
+    InvalidInput,
+    NotFound,
+    QueueFull,
+    StoreClosed,
+    StoreError,
+    UmiError,
+)
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import runs
 from kelpie.trajectories.records import Run, RunInput, RunOptions
-from umi.storage import View
+from umi.storage import Changes, View
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +87,43 @@ class Inbox:
             await self._workshop.database.commit(changes.after(told))
         except GuardFailed:
             raise NotFound(f"no agent has the id '{agent_id}'") from None
+        except CommitUnknown as unknown:
+            await self._end_doubt(run, changes, told, unknown)
         finally:
             place.give_back()
         return streams[0]
+
+    async def _end_doubt(self, run: Run, changes: Changes, told: Callable[[], None], unknown: CommitUnknown) -> None:
+        """Nobody knows whether the run is there. It can't be there twice, so it is committed again until the store says
+        that it is: left alone, it would wait for the next start. Raises `unknown` if that takes too long for a sender;
+        the run is then acknowledged to nobody, and worked on once it is there."""
+        known = self._workshop.host.spawn(self._commit_again(changes, told), f"end doubt of {run.id}")
+        known.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
+        try:
+            async with self._workshop.host.clock.timeout(limits.ACCEPT_DOUBT_MS_MAX):
+                is_there = await asyncio.shield(known)
+        except TimeoutError:
+            raise unknown from None
+        if not is_there:
+            raise NotFound(f"no agent has the id '{run.agent_id}'")
+
+    async def _commit_again(self, changes: Changes, told: Callable[[], None]) -> bool:
+        """Whether the run is there; false if its agent is gone."""
+        delay_ms = limits.RUN_RETRY_DELAY_MS
+        while True:
+            try:
+                await self._workshop.database.commit(changes)
+            except Conflict:
+                told()  # it was there all along
+            except GuardFailed:
+                return False
+            except StoreClosed:
+                raise
+            except StoreError:
+                await self._workshop.host.clock.sleep(delay_ms)
+                delay_ms = min(2 * delay_ms, limits.RUN_RETRY_DELAY_MS_MAX)
+                continue
+            return True
 
     async def recover(self) -> int:
         """Take up every run that was acknowledged and has not ended. Returns how many."""

@@ -12,6 +12,7 @@ HISTORY_MESSAGES_MAX = 2_000  # messages an activation keeps in memory; the cont
 CONTEXT_SHRINKS_MAX = 5  # times a step is asked again with half the history because the window was overestimated
 OUTPUT_TOKENS_RESERVED_SHARE = 0.15  # of the context window, left for the reply
 STORE_CALL_ATTEMPTS_MAX = 20  # times a step's store tools are planned anew because another writer was first
+ACCEPT_DOUBT_MS_MAX = 10_000  # a sender waits that long for a store that does not say whether its message is there
 RUN_RETRY_DELAY_MS = 1_000
 RUN_RETRY_DELAY_MS_MAX = 60_000
 RUN_BUG_ATTEMPTS_MAX = 3  # unexpected errors before a run is closed as failed

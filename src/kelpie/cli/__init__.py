@@ -1,8 +1,13 @@
-"""The command line. `serve` runs the server; everything else talks to one over HTTP, as any client would.
+"""The command line. `serve` runs the server, `sim` simulates it; everything else talks to one over HTTP, as any
+client would.
 
 app      the commands: what they take and what they call
 chat     a conversation with an agent
 doctor   what this machine has and lacks
+sim      the simulation: its commands
+campaign many runs of it, in several processes
+case     one run: played again, shrunk, compared with itself
+checkout which code this is
 """
 
 import sys

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kelpie import config as configuration
+from kelpie.cli.sim import sim_app
 from kelpie.console.client import DEFAULT_URL, Client
 from kelpie.console.show import Screen
 from kelpie.errors import InvalidInput, UmiError
@@ -24,6 +25,7 @@ models_app = typer.Typer(help="Models: those the server offers, and one to run i
 trajectories_app = typer.Typer(help="What agents did, as it was recorded.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(trajectories_app, name="trajectories")
+app.add_typer(sim_app, name="sim")
 
 Url = Annotated[str, typer.Option("--url", envvar="KELPIE_URL", help="Where the server is.")]
 Key = Annotated[str | None, typer.Option("--key", envvar="KELPIE_KEY", help="Bearer key, if the server asks for one.")]

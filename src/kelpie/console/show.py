@@ -25,6 +25,10 @@ class Screen:
     def plain(self, text: str, end: str = "\n") -> None:
         self.console.print(text, end=end, markup=False)
 
+    def line(self, text: str) -> None:
+        """As it is, however long: to be copied, or read by a program."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
     def good(self, text: str) -> None:
         self.console.print("[green]✓[/green]", end=" ")
         self.console.print(text, markup=False)
@@ -39,18 +43,24 @@ class Screen:
     def markdown(self, text: str) -> None:
         self.console.print(Markdown(text))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        title: str | None = None,
+        rows_max: int = ROWS_SHOWN_MAX,
+    ) -> None:
         table = Table(title=title, title_justify="left", header_style="bold")
         numeric = {
             place for place in range(len(columns)) if rows and all(isinstance(row[place], int | float) for row in rows)
         }
         for place, column in enumerate(columns):
             table.add_column(column, justify="right" if place in numeric else "left")
-        for row in rows[:ROWS_SHOWN_MAX]:
+        for row in rows[:rows_max]:
             table.add_row(*(_cell(value) for value in row))
         self.console.print(table)
-        if len(rows) > ROWS_SHOWN_MAX:
-            self.note(f"… {len(rows) - ROWS_SHOWN_MAX} more rows")
+        if len(rows) > rows_max:
+            self.note(f"… {len(rows) - rows_max} more rows")
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:

@@ -16,7 +16,9 @@
     promises.py      what must hold after everything has healed
     running.py       play(plan) -> Verdict
     shrink.py        the smallest plan that still fails
+    timeline.py      a verdict's story laid out in time
     report.py        a run as a story: in the terminal, and as a page
+    page.py          that page's table of moments and lanes; page_style.py: how it looks
     fault_points.py  a Database that fails by what a call touches
 
 Nothing here is a copy of what it tests: API, actors, turns, memory, trajectories and storage are production's.

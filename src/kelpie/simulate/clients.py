@@ -7,16 +7,14 @@ nobody knows. Only what was answered counts as acknowledged; what is unknown may
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from types import TracebackType
+from typing import Any, Literal
 
 from kelpie.simulate.plan import Event
 from kelpie.simulate.toolbox import RING, RING_SOURCE
+from kelpie.simulate.world import World
 from umi.dst import http
 from umi.dst.history import History
-from umi.dst.network import CAUSE
-
-if TYPE_CHECKING:
-    from kelpie.simulate.world import World
 
 MODELS = {"openai": "openai/gpt-4o-mini", "anthropic": "anthropic/claude-sonnet-4"}
 MEMORY_TOOLS = (
@@ -31,6 +29,7 @@ SYSTEM = "Be kind. What you remember follows.\n{CORE_MEMORY}"
 _PATIENCE_SET_UP_MS = 600_000
 # 429: a queue is full, nothing was stored. 507: the disk is full, nothing was written. 4xx: the call was wrong.
 _REFUSED = {400, 401, 403, 404, 409, 413, 422, 429, 501, 507}
+_FAILED = {"error", "llm_api_error", "invalid_llm_response"}
 _FINAL_TYPES = {"assistant_message", "tool_call_message", "tool_return_message", "reasoning_message"}
 
 Outcome = Literal["ok", "refused", "unknown"]
@@ -57,6 +56,15 @@ class Seen:
 
 
 @dataclass(slots=True)
+class Told:
+    """A fact that a client wrote into an agent's memory."""
+
+    agent: int
+    began_ms: float
+    outcome: Outcome = "unknown"
+
+
+@dataclass(slots=True)
 class Reply:
     status: int
     headers: dict[str, str]
@@ -68,14 +76,13 @@ class Reply:
 
 
 class Clients:
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
         self.history = History(world.host.clock)
         self.sent: list[Seen] = []
-        self.facts: dict[str, tuple[int, Outcome]] = {}  # text -> agent, outcome
+        self.facts: dict[str, Told] = {}  # by their text
         self.agents: list[str] = []
-        self.board = ""
-        self.refusals: dict[str, int] = {}
+        self.board = self.log = ""  # blocks that all agents share: one for people, one for tools
         for number in range(CLIENTS):
             world.network.join(f"client-{number}", world.host)
         self._operations: dict[str, Callable[[Event], Awaitable[None]]] = {
@@ -94,12 +101,13 @@ class Clients:
         options = self.world.plan.options
         await self._made("PUT", "/v1/tools/", {"source_code": RING_SOURCE})
         self.board = (await self._made("POST", "/v1/blocks/", {"label": "board", "value": ""}))["id"]
+        self.log = (await self._made("POST", "/v1/blocks/", {"label": "log", "value": ""}))["id"]
         for number in range(options.agents):
             body = {
                 "name": f"agent-{number}",
                 "model": MODELS[options.wire],
                 "system": SYSTEM,
-                "block_ids": [self.board],
+                "block_ids": [self.board, self.log],
                 "memory_blocks": [{"label": "notes", "value": ""}],
                 "tools": [RING, *MEMORY_TOOLS],
                 "include_base_tools": False,
@@ -114,9 +122,7 @@ class Clients:
     # ---- operations
 
     async def perform(self, event: Event) -> None:
-        """Do what the event says, when it says so."""
-        await self.world.host.clock.sleep(event.at_ms)
-        CAUSE.set(event.id)
+        """Do what the event says."""
         await self._operations[event.kind](event)
 
     async def _send(self, event: Event) -> None:
@@ -180,7 +186,7 @@ class Clients:
         message = json.loads(data)
         kind = message.get("message_type")
         if kind == "stop_reason":
-            seen.ended = "failed" if message["stop_reason"] in ("error", "llm_api_error") else "completed"
+            seen.ended = "failed" if message["stop_reason"] in _FAILED else "completed"
         elif kind == "tool_return_message" or (kind in _FINAL_TYPES and not tokens):
             # A stream by steps shows nothing before it is committed; one by tokens only what tools returned.
             self.world.invariants.shown_as_final(message["id"], seen.event.lane)
@@ -209,7 +215,7 @@ class Clients:
 
     async def _insert(self, event: Event) -> None:
         agent, text = event.args["agent"], f"fact {event.id.replace('-', '')}"
-        self.facts[text] = (agent, "unknown")
+        fact = self.facts[text] = Told(agent, self.world.loop.virtual_ms)
         path = f"/v1/agents/{self.agents[agent]}/archival-memory"
         try:
             reply = await self._call(event, self._silo_for(event, agent), "POST", path, {"text": text})
@@ -217,15 +223,15 @@ class Clients:
             self._tell(event, f"inserts {text}: {error}")
             return
         if reply.status == 200:
-            self.facts[text] = (agent, "ok")
+            fact.outcome = "ok"
         elif reply.status in _REFUSED:
-            self.facts[text] = (agent, "refused")
+            fact.outcome = "refused"
         self._tell(event, f"inserts {text} -> {reply.status}")
 
     async def _search(self, event: Event) -> None:
         """What was acknowledged before the search began must be among what it finds."""
         agent = event.args["agent"]
-        known = {text for text, (owner, outcome) in self.facts.items() if owner == agent and outcome == "ok"}
+        known = {text for text, fact in self.facts.items() if fact.agent == agent and fact.outcome == "ok"}
         path = f"/v1/agents/{self.agents[agent]}/archival-memory/search?query=fact&top_k=100"
         try:
             reply = await self._call(event, self._silo_for(event, agent), "GET", path, None)
@@ -251,6 +257,13 @@ class Clients:
         self._tell(event, f"lists agent-{agent} -> {reply.status}")
         if reply.status == 200 and (missing := known - {one["id"] for one in reply.json}):
             self.world.breaks("what was shown as final is listed", f"a list of agent-{agent} misses {missing}")
+
+    def forget_since(self, moment_ms: float) -> None:
+        """A backup was restored: what began after it was made is not promised to anybody."""
+        self.sent = [one for one in self.sent if one.began_ms < moment_ms]
+        self.facts = {text: fact for text, fact in self.facts.items() if fact.began_ms < moment_ms}
+        clock_ahead_ms = self.world.host.clock.monotonic_ms() - self.world.loop.virtual_ms
+        self.history.forget_since(moment_ms + clock_ahead_ms)
 
     # ---- the wire
 
@@ -289,9 +302,7 @@ class Clients:
             self._count_refusal(reply.body.decode())
         return reply
 
-    async def _open(
-        self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None
-    ) -> http.Answer:
+    async def _open(self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None) -> http.Answer:
         headers = {"content-type": "application/json"} if body is not None else {}
         sent = json.dumps(body).encode() if body is not None else b""
         return await http.request(
@@ -315,13 +326,15 @@ class Clients:
 class _Patience:
     """A deadline on a call, and one word for all ways in which its answer can fail to come."""
 
-    def __init__(self, world: "World", patience_ms: float) -> None:
+    def __init__(self, world: World, patience_ms: float) -> None:
         self._timeout = world.host.clock.timeout(patience_ms)
 
     async def __aenter__(self) -> None:
         await self._timeout.__aenter__()
 
-    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError:

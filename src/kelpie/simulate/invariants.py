@@ -1,8 +1,8 @@
 """What must hold at every moment, seen from inside: an outer layer may absorb what an inner one does wrong.
 
-    one activation      a silo never has two living activations of one actor
-    epoch never falls   no activation commits after a later one was claimed; its positions grow
-    commit before event what a client is shown as final is durable
+one activation      a silo never has two living activations of one actor
+epoch never falls   no activation commits after a later one was claimed; its positions grow
+commit before event what a client is shown as final is durable
 """
 
 from collections.abc import Callable, Sequence
@@ -65,8 +65,9 @@ class Invariants:
             self._broken("epoch never falls", f"{who[-1]}: position {position} was written twice")
         actor.epoch, actor.position = max(epoch, actor.epoch), max(position, actor.position)
 
-    def store_came_back(self) -> None:
-        """After a power loss: what was told as durable still must be there, so nothing is forgotten here."""
+    def forget(self) -> None:
+        """A backup was restored: epochs and positions are those of then."""
+        self._actors.clear()
 
     # ---- what clients are shown
 
@@ -74,9 +75,6 @@ class Invariants:
         """A commit whose caller died before it heard of it counts as well: it began, and the store may have it."""
         if message_id not in self._stored and message_id not in self._begun:
             self._broken("commit before event", f"{to} was shown {message_id}, which nobody had begun to commit")
-
-    def never_stored(self, shown: set[str]) -> set[str]:
-        return shown - self._stored
 
     # ---- activations
 

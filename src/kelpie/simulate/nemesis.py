@@ -4,16 +4,13 @@ Kinds that have a rate are a window in which they happen by chance; the others h
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from kelpie.simulate.plan import Event
-
-if TYPE_CHECKING:
-    from kelpie.simulate.world import World
+from kelpie.simulate.world import World
 
 
 class Nemesis:
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._once: dict[str, Callable[[Event], Awaitable[None]]] = {
             "crash.silo": self._crash,
@@ -36,7 +33,7 @@ class Nemesis:
         }
 
     async def perform(self, event: Event) -> None:
-        await self._world.host.clock.sleep(event.at_ms)
+        """Let it go wrong, for as long as the event says."""
         await self._once.get(event.kind, self._window)(event)
 
     async def _window(self, event: Event) -> None:

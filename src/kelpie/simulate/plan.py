@@ -37,6 +37,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     idle_ms      after which an activation is let go
     sector_bytes of the store's disk
     latency_ms   mean delay of the network; drawn from the seed if None
+    backup_at_ms when the disk is backed up, once nothing is going on. What comes after is promised to nobody, and in
+                 the end the backup is restored
     """
 
     silos: int = 1
@@ -48,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sector_bytes: int = 4096
     latency_ms: float | None = None
     client_patience_ms: float = 120_000
+    backup_at_ms: float | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,13 +5,11 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kelpie.simulate.clients import Clients, Lost, Reply
+from kelpie.simulate.world import World
 from umi.dst.history import REGISTER, UndecidedHistory, check
-
-if TYPE_CHECKING:
-    from kelpie.simulate.world import World
 
 _PATIENCE_MS = 60_000
 # Rows whose owner is gone. Contents are shared and stay on purpose.
@@ -38,7 +36,7 @@ _ORPHANS = {
 
 
 class Promises:
-    def __init__(self, world: "World", clients: Clients) -> None:
+    def __init__(self, world: World, clients: Clients) -> None:
         self._world, self._clients = world, clients
 
     async def check(self) -> None:
@@ -51,6 +49,7 @@ class Promises:
             await self._facts_are_there(number, agent_id)
         await self._runs_ended()
         await self._blocks_agree()
+        await self._calls_see_each_other()
         await self._tools_ran_once()
         await self._usage_adds_up()
         for what, sql in _ORPHANS.items():
@@ -86,13 +85,14 @@ class Promises:
                 self._breaks("messages keep their order", text)
 
     async def _history_is_whole(self, number: int, agent_id: str, history: list[dict[str, Any]]) -> None:
-        rows = await self._rows(
-            "SELECT position, id, run_id FROM message WHERE agent_id = ? ORDER BY position", agent_id
-        )
+        sql = "SELECT position, id, run_id, role FROM message WHERE agent_id = ? ORDER BY position"
+        rows = await self._rows(sql, agent_id)
         if [row[0] for row in rows] != list(range(len(rows))):
             self._breaks("histories have no gaps", f"agent-{number}: positions {[row[0] for row in rows]}")
         listed = list(dict.fromkeys(one["id"] for one in history))
-        if listed != [row[1] for row in rows]:
+        # A reply without text and calls has nothing to show.
+        stored = [row[1] for row in rows if row[1] in listed or row[3] != "assistant"]
+        if listed != stored:
             self._breaks("list = get = search", f"agent-{number}: the list of messages is not what is stored")
         runs = [run for run, _ in itertools.groupby(row[2] for row in rows[1:])]
         if len(runs) != len(set(runs)):
@@ -154,14 +154,22 @@ class Promises:
             self._breaks("operations are linearizable", str(violation))
 
     async def _blocks_agree(self) -> None:
-        """Lines that tools wrote are there once each, in one order; lists show what a get shows."""
-        made = "SELECT agent_id, arguments FROM call WHERE tool = 'core_memory_append' AND state = 'done' AND NOT is_error"
+        """Lines that tools wrote are there, once each; lists show what a get shows."""
         wrote: Counter[tuple[str, str]] = Counter()
-        for agent_id, arguments in await self._rows(made):
+        made = (
+            "SELECT agent_id, tool, arguments FROM call WHERE tool IN ('core_memory_append', 'core_memory_replace')"
+            " AND state = 'done' AND NOT is_error ORDER BY rowid"
+        )
+        for agent_id, tool, arguments in await self._rows(made):
             call = json.loads(arguments)
-            wrote[agent_id, call["content"]] += 1
+            owner = agent_id if call["label"] == "notes" else call["label"]
+            if tool == "core_memory_replace":
+                wrote[owner, call["old_content"]] -= 1
+            wrote[owner, call["content" if tool == "core_memory_append" else "new_content"]] += 1
         found: Counter[tuple[str, str]] = Counter()
         listed = {block["id"]: block for block in await self._get("/v1/blocks/?limit=1000")}
+        log = await self._get(f"/v1/blocks/{self._clients.log}")
+        found.update(("log", line) for line in log["value"].split("\n") if line)
         for number, agent_id in enumerate(self._clients.agents):
             for block in await self._get(f"/v1/agents/{agent_id}/core-memory/blocks"):
                 if listed.get(block["id"], {}).get("value") != block["value"]:
@@ -172,18 +180,37 @@ class Promises:
             text = f"{line!r}: written {wrote[who, line]} times, there {found[who, line]} times"
             self._breaks("block changes stay, once", text)
 
+    async def _calls_see_each_other(self) -> None:
+        """In one step a later call sees what an earlier one wrote: replacing a line that was just added succeeds."""
+        sql = (
+            "SELECT later.arguments FROM call later JOIN call earlier ON earlier.step_id = later.step_id"
+            " AND earlier.number < later.number AND earlier.tool = 'core_memory_append' AND NOT earlier.is_error"
+            " AND earlier.state = 'done' WHERE later.tool = 'core_memory_replace' AND later.is_error"
+            " AND later.state = 'done' AND instr(earlier.arguments, json_extract(later.arguments, '$.old_content'))"
+        )
+        for (arguments,) in await self._rows(sql):
+            self._breaks("a call sees the calls before it", f"replacing failed: {arguments}")
+
     async def _facts_are_there(self, number: int, agent_id: str) -> None:
         listed = Counter(one["text"] for one in await self._get(f"/v1/agents/{agent_id}/archival-memory?limit=1000"))
-        for text, (owner, outcome) in self._clients.facts.items():
-            if owner != number:
-                continue
+        wanted: dict[str, str] = {
+            text: fact.outcome for text, fact in self._clients.facts.items() if fact.agent == number
+        }
+        made = (
+            "SELECT arguments FROM call WHERE agent_id = ? AND tool = 'archival_memory_insert' AND state = 'done'"
+            " AND NOT is_error"
+        )
+        for (arguments,) in await self._rows(made, agent_id):
+            wanted[json.loads(arguments)["content"]] = "ok"
+        for text, outcome in wanted.items():
             times = listed[text]
             if times > 1 or (outcome == "ok" and times != 1) or (outcome == "refused" and times):
                 self._breaks("acknowledged facts stay", f"{text!r} was {_word(outcome)} and is there {times} times")
         query = f"/v1/agents/{agent_id}/archival-memory/search?query=fact&top_k=100"
         found = Counter(one["content"] for one in (await self._get(query))["results"])
         if found != listed and sum(listed.values()) <= 100:
-            self._breaks("list = get = search", f"agent-{number} lists {sum(listed.values())} facts, finds {sum(found.values())}")
+            text = f"agent-{number} lists {sum(listed.values())} facts, finds {sum(found.values())}"
+            self._breaks("list = get = search", text)
 
     # ---- how to look
 
@@ -202,8 +229,7 @@ class Promises:
             return None
 
     async def _rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
-        assert self._world.database is not None
-        return await self._world.database.view().fetch(sql, *params)
+        return await self._world.rows(sql, *params)
 
     def _breaks(self, promise: str, text: str) -> None:
         self._world.breaks(promise, text)

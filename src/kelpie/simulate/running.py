@@ -1,6 +1,8 @@
 """`play`: one plan, lived through on virtual time, with the verdict on it."""
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +10,12 @@ import msgspec
 
 from kelpie.simulate.clients import Clients
 from kelpie.simulate.nemesis import Nemesis
-from kelpie.simulate.plan import Plan
+from kelpie.simulate.plan import Event, Plan
 from kelpie.simulate.promises import Promises, Unanswered
-from kelpie.simulate.story import Moment, logs_told
+from kelpie.simulate.story import Moment, Story, logs_told
 from kelpie.simulate.world import Violation, World
 from umi.dst import Host
+from umi.dst.network import CAUSE
 from umi.dst.simulate import simulate
 from umi.dst.tasks import SimError
 
@@ -48,37 +51,46 @@ class _Run:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.world: World | None = None
+        self.story: Story | None = None  # while it is being told
         self.outcomes: dict[str, int] = {}
 
     async def live(self, host: Host) -> None:
         world = self.world = World(host, self.plan)
-        with logs_told(world.story):
-            await world.begin()
-            clients, nemesis = Clients(world), Nemesis(world)
-            await clients.set_up()
-            work = [
-                world.spawn((nemesis if event.is_fault else clients).perform(event), f"event {event.id}")
-                for event in self.plan.events
-            ]
-            await asyncio.gather(*work)
-            await world.heal()
-            await self._everything_ends(world)
-            try:
-                await Promises(world, clients).check()
-            except Unanswered:
-                pass
-            self._count(clients)
-            await self._close(world)
+        self.story = world.story
+        await world.begin()
+        clients, nemesis = Clients(world), Nemesis(world)
+        await clients.set_up()
+        backup_at_ms = self.plan.options.backup_at_ms
+        await self._happen(world, clients, nemesis, 0.0, backup_at_ms or math.inf)
+        if backup_at_ms is not None:
+            await world.back_up()
+            await self._happen(world, clients, nemesis, backup_at_ms, math.inf)
+        await world.heal()
+        if world.backup is not None:
+            clients.forget_since(world.backup.at_ms)
+        await self._everything_ends(world)
+        with contextlib.suppress(Unanswered):
+            await Promises(world, clients).check()
+        self._count(clients)
+        await self._close(world)
+        self.story = None
+
+    async def _happen(self, world: World, clients: Clients, nemesis: Nemesis, since_ms: float, until_ms: float) -> None:
+        """Everything that the plan has between two moments; returns when all of it is over."""
+
+        async def one(event: Event) -> None:
+            CAUSE.set(event.id)
+            await world.host.clock.sleep(event.at_ms - since_ms)
+            await (nemesis if event.is_fault else clients).perform(event)
+
+        due = [event for event in self.plan.events if since_ms <= event.at_ms < until_ms]
+        await asyncio.gather(*(world.host.spawn(one(event), f"event {event.id}") for event in due))
 
     async def _everything_ends(self, world: World) -> None:
         """Liveness: once nothing fails any more, every acknowledged run reaches an end."""
-        assert world.database is not None
-        clock, until_ms = world.host.clock, world.loop.virtual_ms + LIVENESS_MS
-        while world.loop.virtual_ms < until_ms:
-            rows = await world.database.view().fetch("SELECT 1 FROM run WHERE status IN ('created', 'running')")
-            if not rows:
-                return
-            await clock.sleep(500)
+        until_ms = world.loop.virtual_ms + LIVENESS_MS
+        while await world.open_runs() and world.loop.virtual_ms < until_ms:
+            await world.host.clock.sleep(500)
 
     async def _close(self, world: World) -> None:
         """Stop the servers as a SIGTERM does: that has to work as well."""
@@ -94,8 +106,9 @@ class _Run:
         for seen in clients.sent:
             key = f"send {seen.outcome}"
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
-        for _, outcome in clients.facts.values():
-            self.outcomes[f"insert {outcome}"] = self.outcomes.get(f"insert {outcome}", 0) + 1
+        for fact in clients.facts.values():
+            key = f"insert {fact.outcome}"
+            self.outcomes[key] = self.outcomes.get(key, 0) + 1
 
 
 def play(plan: Plan, *, trace: list[str] | None = None) -> Verdict:
@@ -106,9 +119,10 @@ def play(plan: Plan, *, trace: list[str] | None = None) -> Verdict:
     digest, steps, virtual_ms = "", 0, 0.0
     violations: list[Violation] = []
     try:
-        result = simulate(
-            run.live, schedule, host_seed=seed, steps_max=STEPS_MAX, virtual_ms_max=VIRTUAL_MS_MAX, trace=trace
-        )
+        with logs_told(lambda: run.story):
+            result = simulate(
+                run.live, schedule, host_seed=seed, steps_max=STEPS_MAX, virtual_ms_max=VIRTUAL_MS_MAX, trace=trace
+            )
         digest, steps, virtual_ms = result.digest, result.steps, result.virtual_ms
     except (SimError, Exception) as error:  # noqa: BLE001 - a bug of ours that ended the run is the finding
         notes = "; ".join(getattr(error, "__notes__", []))

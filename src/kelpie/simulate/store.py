@@ -134,7 +134,9 @@ class RemoteStore:
         if changes.writes:
             told = await self._asked([], changes)
             if told is None:
-                raise CommitUnknown("the store gave no answer to a commit; its outcome is unknown, reload before going on")
+                raise CommitUnknown(
+                    "the store gave no answer to a commit; its outcome is unknown, reload before going on"
+                )
             rows = [tuple(row) for row in told.rows]
         for hook in hooks:
             hook()

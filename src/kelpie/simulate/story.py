@@ -32,20 +32,23 @@ class Story:
 
 
 class _ToStory(logging.Handler):
-    def __init__(self, story: Story) -> None:
+    def __init__(self, story_now: Callable[[], Story | None]) -> None:
         super().__init__(logging.WARNING)
-        self._story = story
+        self._story_now = story_now
 
     def emit(self, record: logging.LogRecord) -> None:
-        silo = INCARNATION.get().partition(".")[0] or "world"
-        why = f": {record.exc_info[1]}" if record.exc_info else ""
-        self._story.tell(silo, f"{record.getMessage()}{why}", "log")
+        story = self._story_now()
+        if story is not None:
+            silo = INCARNATION.get().partition(".")[0] or "world"
+            why = f": {record.exc_info[1]}" if record.exc_info else ""
+            story.tell(silo, f"{record.getMessage()}{why}", "log")
 
 
 @contextmanager
-def logs_told(story: Story) -> Iterator[None]:
-    """While it lasts, what production logs is part of the story and goes nowhere else."""
-    handler, kept = _ToStory(story), []
+def logs_told(story_now: Callable[[], Story | None]) -> Iterator[None]:
+    """While it lasts, what production logs is part of the story and goes nowhere else. The dead have their last words
+    when the story is over (`story_now` gives None): nobody is told those."""
+    handler, kept = _ToStory(story_now), []
     for name in ("kelpie", "umi"):
         logger = logging.getLogger(name)
         kept.append((logger, logger.handlers, logger.propagate, logger.level))

@@ -5,7 +5,8 @@ life, as systemd or Kubernetes would. The store is one real SQLite file on a dis
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,20 +17,22 @@ from kelpie.simulate.invariants import Invariants
 from kelpie.simulate.kinds import KINDS
 from kelpie.simulate.plan import Plan
 from kelpie.simulate.provider import PROVIDER, Shown, SimProvider
-from kelpie.simulate.silo import SiloLife
+from kelpie.simulate.silo import Machine, SiloLife
 from kelpie.simulate.store import STORE, StoreServer
 from kelpie.simulate.story import Story
 from kelpie.simulate.toolbox import Bell
 from kelpie.simulate.watch import WatchedDatabase
 from umi.dst import Host
 from umi.dst.disk import SimDisk
+from umi.dst.disk_files import DiskFiles
 from umi.dst.faults import Faults
 from umi.dst.loop import SimLoop
 from umi.dst.network import SimNetwork
 from umi.dst.simulate import SimClock
 from umi.dst.tasks import incarnation_context
 from umi.errors import StoreError
-from umi.storage import SqliteDatabase
+from umi.storage import Migration, SqliteDatabase
+from umi.storage.sqlite import CommitListener
 
 RESTART_MS = 300.0  # until a process that could not start is started again
 
@@ -51,6 +54,15 @@ class Life:
     died: "asyncio.Future[float]"  # its result: for how many ms the process stays down
     silo: SiloLife | None = None
     is_up: bool = False
+
+
+@dataclass(slots=True)
+class Backup:
+    """The disk as it was when nothing was going on, and what had been done outside until then."""
+
+    at_ms: float
+    files: DiskFiles
+    rings: Counter[str]
 
 
 @dataclass(slots=True)
@@ -82,11 +94,14 @@ class World:
         self.invariants = Invariants(self.breaks)
         self.bell = Bell()
         self.shown: list[Shown] = []
+        self._machine = Machine(plan.options, self.network, self.faults, self.bell, self.invariants, self._open_file)
         self.limits = Limits()
         self.traps: dict[tuple[str, str], float] = {}  # (silo, point) -> how long it stays down
         self.clocks: dict[str, SimClock] = {}
         self.database: SqliteDatabase | None = None  # of the living store process
         self.recovery_cut: int | None = None  # operations until the power fails again in the next recovery
+        self.backup: Backup | None = None
+        self.is_rotting = False  # from the backup until it is restored nothing is promised
         self._lives: dict[str, Life] = {}
         self._counts: dict[str, int] = {}
         self._paused: dict[str, str] = {}
@@ -101,6 +116,8 @@ class World:
         return STORE if self.plan.options.remote else self.silos[0]
 
     def breaks(self, promise: str, text: str) -> None:
+        if self.is_rotting:
+            return
         self.broken.append(Violation(promise, text, round(self.loop.virtual_ms, 3)))
         self.story.tell("world", f"{promise}: {text}", "broken")
 
@@ -142,7 +159,10 @@ class World:
             await self.host.clock.sleep(await life.died)
 
     async def _silo(self, life: Life) -> None:
-        life.silo = SiloLife(self, life.name, life.incarnation, self._node_host(life))
+        host = self._node_host(life)
+        life.silo = SiloLife(
+            self._machine, life.name, life.incarnation, host, lambda point: self.trap(life.name, point)
+        )
         await life.silo.start()
         life.is_up = True
         self.apply_limits()
@@ -150,13 +170,22 @@ class World:
 
     async def _store(self, life: Life) -> None:
         host = self._node_host(life)
-        path, vfs = self.mount()
-        database = await SqliteDatabase.open(path, MIGRATIONS, host=host, vfs=vfs)
-        self.opened(database)
-        server = StoreServer(self.network, WatchedDatabase(database, self.invariants), host)
+        server = StoreServer(self.network, await self._open_file(MIGRATIONS, host, None), host)
         self.network.join(STORE, host, server.receive)
         life.is_up = True
         self.story.tell(STORE, f"is up (life {life.incarnation.rpartition('.')[2]})")
+
+    async def _open_file(
+        self, migrations: Sequence[Migration], host: Host, on_group: CommitListener | None
+    ) -> WatchedDatabase:
+        """The store's file, as a process that starts now finds it."""
+        path = f"{self.disk.mount()}/store.db"
+        if self.recovery_cut is not None:
+            self.disk.cut_power_after(self.recovery_cut, "disk.crash_in_recovery")
+            self.recovery_cut = None
+        opened = await SqliteDatabase.open(path, migrations, host=host, on_group=on_group, vfs=self.disk.vfs)
+        self.database = opened
+        return WatchedDatabase(opened, self.invariants)
 
     def _node_host(self, life: Life) -> Host:
         return Host(self.clock_of(life.name), self.host.rng.fork(f"node/{life.incarnation}"))
@@ -166,17 +195,6 @@ class World:
         if name not in self.clocks:
             self.clocks[name] = SimClock(self.loop, on_fault=self.faults.fire)
         return self.clocks[name]
-
-    def mount(self) -> tuple[str, str]:
-        """The store's file as a process that starts now finds it, and the name of its disk."""
-        path = f"{self.disk.mount()}/store.db"
-        if self.recovery_cut is not None:
-            self.disk.cut_power_after(self.recovery_cut, "disk.crash_in_recovery")
-            self.recovery_cut = None
-        return path, self.disk.vfs
-
-    def opened(self, database: SqliteDatabase) -> None:
-        self.database = database
 
     # ---- what becomes of them
 
@@ -243,15 +261,46 @@ class World:
             inbox.silo.mailbox_messages_max = usual[0] if mailbox is None else mailbox
             inbox.runs_open_max = usual[1] if runs is None else runs
 
-    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
-        return self.host.spawn(work, name)
+    async def open_runs(self) -> int:
+        """How many runs have not ended, as the store has it."""
+        rows = await self.rows("SELECT count(*) FROM run WHERE status IN ('created', 'running')")
+        return int(rows[0][0])
+
+    async def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        """What is in the store, read in its own process; again in the next one if that dies meanwhile."""
+        while True:
+            life = self._lives[self.store_name]
+            if life.is_up and self.database is not None:
+                reading = self.host.spawn(self.database.view().fetch(sql, *params), "the world reads")
+                either: list[asyncio.Future[Any]] = [reading, life.died]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if reading.done() and not isinstance(reading.exception(), StoreError):
+                    return reading.result()
+            await self.host.clock.sleep(100)
+
+    async def back_up(self) -> None:
+        while await self.open_runs():
+            await self.host.clock.sleep(100)
+        self.backup = Backup(self.loop.virtual_ms, self.disk.files.settled(), self.bell.rings.copy())
+        self.is_rotting = True
+
+    def _restore(self, backup: Backup) -> None:
+        """Put the backup in the place of the disk."""
+        self.kill(self.store_name, RESTART_MS)
+        self.disk.replace(backup.files.settled())
+        self.bell.rings = backup.rings.copy()
+        self.invariants.forget()
+        self.is_rotting = False
+        self.story.tell("world", "the backup was restored")
 
     async def heal(self) -> None:
         """No more faults, and everything that is down comes back: from here the system has to converge."""
         self.story.tell("world", "healed: no more faults")
         self.faults.stop()
+        self.disk.keep_power()
         self.network.mend_all()
         self.traps.clear()
+        self.recovery_cut = None
         self.limits.mailbox_messages = self.limits.runs_open = None
         for name in list(self._paused):
             self.resume(name)
@@ -260,4 +309,6 @@ class World:
             if node is not None:
                 node.connections_max = None
         self.apply_limits()
+        if self.backup is not None:
+            self._restore(self.backup)
         await self.all_up()

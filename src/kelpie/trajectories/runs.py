@@ -12,6 +12,9 @@ from umi.storage import Changes, Page, Row, View, paged
 _COLUMNS = "tenant, id, agent_id, status, stop_reason, input, options, error, created_at_ms, completed_at_ms"
 _INSERT = "INSERT INTO run VALUES (NULL, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, NULL)"
 _OPEN = f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') ORDER BY seq"
+_OPEN_OF_AGENT = (
+    f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') AND tenant = ? AND agent_id = ? ORDER BY seq"
+)
 # For a JSON list of agents: agent, stop reason, times of the newest run that ended.
 LAST_ENDED = (
     "SELECT run.agent_id, run.stop_reason, run.created_at_ms, run.completed_at_ms FROM json_each(?2) asked JOIN run"
@@ -102,6 +105,11 @@ async def get(view: View, tenant: str, run_id: str) -> Run:
 async def open_runs(view: View) -> list[Run]:
     """Every acknowledged run that has not ended, of all tenants, oldest first: what a restart has to finish."""
     return [run_from_row(row) for row in await view.fetch(_OPEN)]
+
+
+async def open_runs_of(view: View, tenant: str, agent_id: str) -> list[Run]:
+    """The same of one agent."""
+    return [run_from_row(row) for row in await view.fetch(_OPEN_OF_AGENT, tenant, agent_id)]
 
 
 async def list_runs(

@@ -112,9 +112,18 @@ class SimDisk:
             self.faults.fire("disk.lost_unsynced", taken)
         self.powered, self._cut_at, self.log = True, None, None
 
+    def replace(self, files: DiskFiles) -> None:
+        """Another disk in its place. The process that had this one mounted has to be dead."""
+        self.files = files
+        self.powered, self._cut_at, self.log = True, None, None
+
     def cut_power_after(self, operations: int, kind: str = "disk.power_cut") -> None:
         """Let so many operations pass, then fail all until `crash` decides what is left. `kind` is counted then."""
         self._cut_at, self._cut_kind = self.operations + operations, kind
+
+    def keep_power(self) -> None:
+        """Take back what `cut_power_after` was told."""
+        self._cut_at = None
 
     def flip_bit(self, name: str, bit: int) -> None:
         """Turn over one bit at rest."""

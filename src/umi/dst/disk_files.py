@@ -96,6 +96,12 @@ class DiskFiles:
         twin._deleted = {name: file.clone() for name, file in self._deleted.items()}
         return twin
 
+    def settled(self) -> "DiskFiles":
+        """What a process would read now, safe from every power loss: a copy as a backup makes it."""
+        twin = DiskFiles(self.sector_bytes, powersafe_overwrite=self.powersafe_overwrite)
+        twin.by_name = {name: SimFile(file.data, linked=True) for name, file in self.by_name.items()}
+        return twin
+
     def apply(self, operation: Operation) -> None:
         kind, name = operation.kind, operation.name
         if kind in {"write", "truncate"}:

@@ -78,7 +78,8 @@ class Faults:
         self._plans: dict[str, list[_Plan]] = {}
 
     def rate(self, kind: str, probability: float, where: str = "") -> None:
-        """From now on `kind` happens with this probability at each occasion, on names that end in `where`; 0 ends it."""
+        """From now on `kind` happens with this probability at each occasion, on names that end in `where`; 0 ends
+        that."""
         wheres = self._rates.setdefault(self._known(kind), {})
         wheres[where] = probability
         if not probability:

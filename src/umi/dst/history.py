@@ -78,6 +78,10 @@ class History:
         """It certainly had no effect, and never will."""
         del self._operations[operation]
 
+    def forget_since(self, moment_ms: float) -> None:
+        """Leave out what was invoked since then (by the History's clock: `monotonic_ms`)."""
+        self._operations = {one: None for one in self._operations if one.invoked_ms < moment_ms}
+
     async def call(
         self,
         key: Hashable,

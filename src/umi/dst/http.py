@@ -25,7 +25,9 @@ Headers = list[tuple[bytes, bytes]]
 class Answer:
     """A response whose head has arrived. `chunks` raises ConnectionResetError when the connection breaks."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], chunks: AsyncIterator[bytes], exchange: "_Exchange"):
+    def __init__(
+        self, status: int, headers: Mapping[str, str], chunks: AsyncIterator[bytes], exchange: "_Exchange"
+    ) -> None:
         self.status, self.headers, self.chunks = status, headers, chunks
         self._exchange = exchange
 

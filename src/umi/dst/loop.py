@@ -297,7 +297,9 @@ class SimLoop(base_events.BaseEventLoop):
     def _bury(self) -> None:
         """After the digest is final. A `finally` of the dead runs now, where it can change nothing."""
         frozen = [task for tasks in self._frozen.values() for task in tasks]
-        for task in [*self._pending(), *frozen]:
+        # Some were made in the step in which their incarnation died, after it died.
+        unborn = [task for task in asyncio.all_tasks(self) if isinstance(task, SimTask) and task not in frozen]
+        for task in [*frozen, *sorted(unborn, key=hash)]:
             task.bury()
         self._ready.clear()
         self.close()

@@ -6,6 +6,7 @@
     engine.py    the synchronous half of it: open, run a batch, checkpoint, close
     lock.py      one process per file, and who it is
     page.py      Page: a slice of a table by age
+    simulated.py SimulatedDatabase: the engine on a disk in memory that fails under a seed; imported by tests alone
 
 Rooms plan (`plan_x(view, …) -> Changes`) and callers commit; storage knows no room's tables.
 """

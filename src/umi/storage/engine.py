@@ -42,6 +42,8 @@ PRAGMA temp_store=MEMORY;
 _MAGIC = b"SQLite format 3\0"
 _SCHEMA_TABLE = "CREATE TABLE IF NOT EXISTS room_schema (room TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT"
 _RECORD_MIGRATION = "INSERT INTO room_schema VALUES (?1, ?2) ON CONFLICT(room) DO UPDATE SET number = ?2"
+# What a call of SQLite raises. Where Python itself finds no memory for the answer, it is Python's own error.
+_FAILURES = (apsw.Error, MemoryError)
 # A row that breaks these was wrong before it came here; nobody else's change made it so.
 _OUR_BUGS = {
     apsw.SQLITE_CONSTRAINT_CHECK,
@@ -81,7 +83,7 @@ class Engine:
                 _refuse_unusable(path)
             self._connection = apsw.Connection(path, vfs=vfs)
             self._prepare(list(migrations))
-        except (apsw.Error, UnicodeDecodeError) as error:
+        except (*_FAILURES, UnicodeDecodeError) as error:
             self.close()
             raise self._as_store_error(error) from error
         except BaseException:
@@ -138,8 +140,8 @@ class Engine:
     def run(self, batch: Batch) -> None:
         """Fill in the outcome of every job: reads first, on the state before the batch's commits."""
         try:
-            self._end_doubt()
-        except apsw.Error as error:
+            self._settle()
+        except _FAILURES as error:
             _fail([*batch.reads, *batch.commits], self._as_store_error(error))
             return
         for read in batch.reads:
@@ -154,25 +156,32 @@ class Engine:
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file. A failure is harmless here: the log keeps the commits."""
-        with contextlib.suppress(apsw.Error):
+        with contextlib.suppress(*_FAILURES):
             self._sql.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._wal_pages = 0
 
     def close(self) -> None:
         """Checkpoint and let go of the file. Harmless when done twice, and when it fails: the log keeps the commits."""
         if self._connection is not None:
-            with contextlib.suppress(apsw.Error):
-                self._end_doubt()
+            with contextlib.suppress(*_FAILURES):
+                self._settle()
             if self._in_doubt:  # leave the log as a kill would: the next opening keeps whatever it finds there
                 self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             else:
                 self.checkpoint()
-            with contextlib.suppress(apsw.Error):
+            with contextlib.suppress(*_FAILURES):
                 self._connection.close()
             self._connection = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def _settle(self) -> None:
+        """End what an earlier batch could not: its transaction, if there was no memory for ROLLBACK either, and the
+        doubt about its COMMIT."""
+        if self._sql.in_transaction:
+            self._execute("ROLLBACK")
+        self._end_doubt()
 
     def _end_doubt(self) -> None:
         """Decide a COMMIT that failed, before anybody reads.
@@ -198,7 +207,9 @@ class Engine:
 
     def _roll_back(self) -> None:
         if self._sql.in_transaction:  # some errors have rolled back already
-            with contextlib.suppress(apsw.IOError):  # of a read on the way: SQLite rolls back all the same
+            # An I/O error is one of a read on the way: SQLite rolls back all the same. Without memory it may not even
+            # begin to, and `_settle` does it before anybody reads.
+            with contextlib.suppress(apsw.IOError, apsw.NoMemError, MemoryError):
                 self._execute("ROLLBACK")
 
     def _apply(self, writes: Sequence[Write]) -> list[Row]:
@@ -228,7 +239,7 @@ class Engine:
                     return
             if not all(isinstance(commit.outcome, Exception) for commit in commits):
                 self._commit(commits)
-        except apsw.Error as error:  # from BEGIN, SAVEPOINT or RELEASE
+        except _FAILURES as error:  # from BEGIN, SAVEPOINT or RELEASE
             _fail(commits, self._as_store_error(error))
         finally:
             self._roll_back()
@@ -255,7 +266,7 @@ class Engine:
             self._execute("COMMIT")
         except apsw.FullError as error:  # the frame that makes the commit valid is the last one: it isn't there
             _fail(commits, self._as_store_error(error))
-        except apsw.Error as error:
+        except _FAILURES as error:
             self._in_doubt = True
             unknown = CommitUnknown(
                 f"COMMIT on {self.path} failed ({error}); the outcome is unknown, reload before going on"
@@ -272,7 +283,7 @@ class Engine:
             return InvalidInput("a number does not fit into 64 bits; nothing was written")
         if isinstance(error, UnicodeDecodeError):  # nobody could have written it
             return _damaged(self.path, f"a text holds the bytes {error.object[error.start : error.end].hex()}")
-        return _translate(error, self.path) if isinstance(error, apsw.Error) else error
+        return _translate(error, self.path) if isinstance(error, _FAILURES) else error
 
 
 def _refuse_unusable(path: str) -> None:
@@ -303,12 +314,12 @@ def _fail(jobs: Iterable[Read | Commit], error: Exception) -> None:
             job.outcome = error
 
 
-def _extended(error: apsw.Error) -> int:
+def _extended(error: Exception) -> int:
     return int(getattr(error, "extendedresult", 0))  # set by apsw on every error that SQLite reported
 
 
-def _translate(error: apsw.Error, path: str) -> Exception:
-    """The apsw error in our words, with what to do about it."""
+def _translate(error: apsw.Error | MemoryError, path: str) -> Exception:
+    """The error in our words, with what to do about it."""
     translated: Exception
     match error:
         case apsw.ConstraintError() if _extended(error) not in _OUR_BUGS:
@@ -321,6 +332,10 @@ def _translate(error: apsw.Error, path: str) -> Exception:
             translated = StoreFull(f"the disk holding {path} is full; nothing was written, free some space")
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
             translated = StoreReadOnly(f"{path} can't be opened for writing ({error}); check folder and permissions")
+        case _ if isinstance(error, apsw.NoMemError | MemoryError) or _extended(error) == apsw.SQLITE_IOERR_NOMEM:
+            translated = StoreError(
+                f"the process ran out of memory while it used {path}; nothing was written, give it more and try again"
+            )
         case apsw.IOError():
             translated = StoreError(f"the disk under {path} failed: {error}")
         case _:

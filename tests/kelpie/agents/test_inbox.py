@@ -212,8 +212,8 @@ async def test_a_sender_that_goes_away_while_its_message_is_committed_leaves_no_
         house.silo.reserve(house.silo.ref("agent", agent.id, "t").actor_id)
 
 
-async def test_a_full_mailbox_refuses_whoever_comes_at_once_and_stores_nothing_of_them(house, monkeypatch):
-    monkeypatch.setattr(actor_limits, "MAILBOX_MESSAGES_MAX", 5)
+async def test_a_full_mailbox_refuses_whoever_comes_at_once_and_stores_nothing_of_them(house):
+    house.silo.mailbox_messages_max = 5
     agent = await house.agent()
     gate, called = asyncio.Event(), asyncio.Event()
 

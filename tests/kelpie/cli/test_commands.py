@@ -39,7 +39,7 @@ def place(tmp_path_factory):
 def test_every_command_says_what_it_does():
     code, shown, _ = kelpie("--help")
     assert code == 0
-    for command in ("serve", "demo", "ask", "chat", "doctor", "models", "trajectories"):
+    for command in ("serve", "demo", "ask", "chat", "doctor", "models", "trajectories", "sim"):
         assert command in shown
         code, helped, _ = kelpie(command, "--help")
         assert (code, "Usage" in helped) == (0, True)

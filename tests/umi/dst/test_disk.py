@@ -347,6 +347,37 @@ def test_a_file_of_a_mount_that_nobody_has_open_is_not_found():
             apsw.Connection(path, vfs=disk.vfs)
 
 
+@pytest.mark.parametrize("operation", ["read", "write", "truncate", "sync"])
+def test_without_memory_an_operation_does_nothing_and_opening_is_spared(operation):
+    disk = SimDisk(Rng("seed"))
+    synced(disk, "a", b"abc")
+    disk.faults.plan("disk.out_of_memory", times=9)
+    file = disk.open(disk.files, "a", create=False)
+    arguments = {"read": (file, 3, 0), "write": (b"x", 1), "truncate": (1,), "sync": ()}[operation]
+    with pytest.raises(DiskFault, match=r"disk\.out_of_memory"):
+        getattr(disk, operation)(disk.files, "a", *arguments)
+    assert disk.faults.fired == {"disk.out_of_memory": 1}
+    assert image(disk) == {"a": b"abc"}
+
+
+@pytest.mark.parametrize(("where", "statement"), [("store.db", "SELECT * FROM t"), ("-wal", "COMMIT")])
+def test_sqlite_hears_that_there_is_no_memory_in_the_middle_of_a_statement_and_in_a_commit(where, statement):
+    disk = SimDisk(Rng("seed"))
+    connection, _ = connect(disk)
+    connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    connection, _ = connect(disk)
+    if statement == "COMMIT":
+        connection.execute("BEGIN; INSERT INTO t VALUES (1)")
+    disk.faults.plan("disk.out_of_memory", where=where)
+    with pytest.raises(apsw.IOError) as failed:
+        connection.execute(statement).fetchall()
+    assert failed.value.extendedresult == apsw.SQLITE_IOERR_NOMEM
+    assert disk.faults.fired == {"disk.out_of_memory": 1}
+    assert connection.execute("SELECT * FROM t").fetchall() == []
+    connection.close()
+
+
 def test_temporary_files_leave_nothing():
     disk = SimDisk(Rng("seed"))
     connection, _ = connect(disk)

@@ -114,6 +114,54 @@ async def test_a_disk_that_fails_while_opening_lets_go_of_the_file(path, disk):
     await (await SqliteDatabase.open(path, ITEMS, vfs=disk.name)).close()
 
 
+@pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_NOMEM, apsw.SQLITE_NOMEM])
+async def test_a_commit_for_which_there_is_no_memory_is_unknown_and_a_read_decides_it(path, disk, code):
+    database = await SqliteDatabase.open(path, ITEMS, vfs=disk.name)
+    disk.fail("write", "-wal", code)
+    with pytest.raises(CommitUnknown):
+        await database.commit(put("a"))
+    assert disk.fired == 1
+    assert await database.view().fetch(ALL) == []
+    await database.commit(put("a"))
+    await database.close()
+
+
+async def test_a_process_without_memory_refuses_says_what_to_do_and_goes_on(path):
+    database = await SqliteDatabase.open(path, ITEMS)
+    apsw.hard_heap_limit(apsw.memory_used() + 1_000)
+    try:
+        with pytest.raises(StoreError, match="nothing was written, give it more and try again"):
+            await database.commit(put("a"))
+        with pytest.raises(StoreError, match=f"ran out of memory while it used {path}"):
+            await database.view(put("b")).fetch(ALL)
+    finally:
+        apsw.hard_heap_limit(0)
+        apsw.soft_heap_limit(0)  # the hard one lowered it
+    await database.commit(put("a"))
+    assert await database.view().fetch(ALL) == [("a", 0)]
+    await database.close()
+
+
+async def test_a_process_without_memory_for_the_answer_says_so_too(path, monkeypatch):
+    """Python's own error: SQLite had memory for its part."""
+
+    def poor(engine, sql, params=()):
+        if sql in failing:
+            raise MemoryError
+        return execute(engine, sql, params)
+
+    failing, execute = set(), engine_module.Engine._execute
+    monkeypatch.setattr(engine_module.Engine, "_execute", poor)
+    database = await SqliteDatabase.open(path, ITEMS)
+    for sql, error in ((ALL, StoreError), ("SAVEPOINT one", StoreError), ("COMMIT", CommitUnknown)):
+        failing.add(sql)
+        with pytest.raises(error):
+            await (database.view().fetch(ALL) if sql == ALL else database.commit(put("a")))
+        failing.clear()
+        assert await database.view().fetch(ALL) == []
+    await database.close()
+
+
 # --- the disk is full -------------------------------------------------------------------------------------------------
 
 

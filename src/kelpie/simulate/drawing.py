@@ -1,0 +1,197 @@
+"""How a plan is drawn from a seed: operations and faults, dense or far apart, few keys or many."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from kelpie.simulate.clients import CLIENTS
+from kelpie.simulate.plan import Event, Options, Plan
+from umi.dst.rng import Rng
+
+T = TypeVar("T")
+# Races are found where work is close together; recovery where it is far apart. A seed is one or the other.
+_SPREADS_MS = (60.0, 1_000.0, 12_000.0, 90_000.0)
+
+
+class Draft:
+    """A plan in the making. Everything is drawn from one rng, in order: a plan is data, and shrinks as data."""
+
+    def __init__(self, scenario: str, seed: int) -> None:
+        self.scenario, self.seed = scenario, seed
+        self.rng = Rng(f"{scenario}/{seed}/plan")
+        self.spread_ms = self.pick(_SPREADS_MS)
+        self.begins_ms = 0.0  # of what is drawn from here on
+        self.options = Options()
+        self.events: list[Event] = []
+
+    # ---- chance
+
+    def pick(self, choices: Sequence[T]) -> T:
+        return choices[self.rng.randint(0, len(choices) - 1)]
+
+    def chance(self, probability: float) -> bool:
+        return self.rng.random() < probability
+
+    def between(self, low: float, high: float) -> float:
+        """On a logarithmic scale."""
+        return round(float(low * (high / low) ** self.rng.random()), 1)
+
+    def moment(self, share: float = 1.0) -> float:
+        return round(self.begins_ms + self.rng.random() * self.spread_ms * share, 1)
+
+    # ---- the world
+
+    def house(self, *, silos: int = 1, remote: bool | None = None, agents: int | None = None, **more: Any) -> None:
+        self.options = Options(
+            silos=silos,
+            remote=silos > 1 if remote is None else remote,
+            agents=agents or self.rng.randint(1, 4),
+            wire=self.pick(("openai", "anthropic")),
+            idle_ms=self.pick((200, 20_000, 300_000)),
+            sector_bytes=self.pick((512, 4096)),
+            **more,
+        )
+
+    @property
+    def silos(self) -> list[str]:
+        return [f"silo-{number}" for number in range(1, self.options.silos + 1)]
+
+    @property
+    def links(self) -> list[str]:
+        """Every way that something can take."""
+        silos = self.silos
+        links = [f"{silo}>model" for silo in silos] + [f"client-{n}>{silo}" for n in range(CLIENTS) for silo in silos]
+        return links + [f"{silo}>store" for silo in silos] if self.options.remote else links
+
+    # ---- operations
+
+    def op(self, kind: str, *, at_ms: float | None = None, **args: Any) -> Event:
+        number = sum(not event.is_fault for event in self.events) + 1
+        name = f"op-{number}"
+        args = {key: value.replace("{id}", name) if isinstance(value, str) else value for key, value in args.items()}
+        moment = self.moment() if at_ms is None else at_ms
+        event = Event(id=name, at_ms=moment, kind=kind, lane=f"client-{number % CLIENTS}", args=args)
+        self.events.append(event)
+        return event
+
+    def ops(self, count: int, kinds: str) -> None:
+        """`kinds` are names of operations, the more often the likelier."""
+        for _ in range(count):
+            kind = self.pick(kinds.split())
+            if kind == "send":
+                self.send()
+            elif kind in ("write", "read"):
+                self.op(kind)
+            else:
+                self.op(kind, agent=self.agent())
+
+    def agent(self) -> int:
+        return self.rng.randint(0, self.options.agents - 1)
+
+    def send(
+        self, *, agent: int | None = None, mode: str | None = None, text: str | None = None, leaves: float = 0.2
+    ) -> None:
+        """A message to an agent; `leaves` is the chance that the reader of a stream goes away in the middle."""
+        mode = mode or self.pick(("wait", "wait", "stream", "tokens", "async"))
+        args: dict[str, Any] = {}
+        if mode in ("stream", "tokens") and self.chance(leaves):
+            args["leaves_after"] = self.rng.randint(1, 6)
+        if self.chance(0.1):
+            args["max_steps"] = self.rng.randint(1, 3)
+        self.op("send", agent=self.agent() if agent is None else agent, mode=mode, text=text or self.script(), **args)
+
+    def script(self) -> str:
+        """What the message makes the model do: up to three steps, with one call or several each."""
+        parts = [self._step() for _ in range(self.rng.randint(0, 3))]
+        if self.chance(0.3):
+            parts.append(f"[[think:hmm]] [[pace_ms:{self.rng.randint(1, 30)}]]")
+        parts.append(self.pick(("[[say:done {id}]]", "[[n:12]]", "[[say:yes]]")))
+        return " ".join(parts)
+
+    def _step(self) -> str:
+        number = self.rng.randint(1, 10**6)
+        line = f"{{id}}.{number}"
+        return self.pick(
+            (
+                call("tool", "core_memory_append", label="notes", content=line),
+                call("tool", "core_memory_append", label="log", content=line),
+                call("tool", "ring", what=line),
+                call("tool", "ring", what=line),
+                call("tool", "archival_memory_insert", content=f"fact {line.replace('-', '').replace('.', 'x')}"),
+                call("tool", "archival_memory_search", query="fact"),
+                call("tool", "conversation_search", query="hello"),
+                # The second sees what the first one wrote, although neither is committed.
+                call("par", "core_memory_append", label="notes", content=f"{line} draft")
+                + " "
+                + call(
+                    "par",
+                    "core_memory_replace",
+                    label="notes",
+                    old_content=f"{line} draft",
+                    new_content=f"{line} final",
+                ),
+            )
+        )
+
+    # ---- faults
+
+    def fault(self, kind: str, lane: str = "", *, at_ms: float | None = None, for_ms: float = 0.0, **args: Any) -> None:
+        number = sum(event.is_fault for event in self.events) + 1
+        moment = self.moment() if at_ms is None else at_ms
+        self.events.append(
+            Event(id=f"fault-{number}", at_ms=moment, kind=kind, lane=lane, for_ms=round(for_ms, 1), args=args)
+        )
+
+    def window(self, kind: str, lane: str = "", *, low: float = 0.02, high: float = 0.4) -> None:
+        """A while in which it happens by chance."""
+        rate = round(low * (high / low) ** self.rng.random(), 3)
+        self.fault(kind, lane, for_ms=self.between(20, max(2_000, self.spread_ms)), rate=rate)
+
+    def windows(self, kinds: str, count: int, lanes: Any = ("",), **rates: float) -> None:
+        for _ in range(count):
+            self.window(self.pick(kinds.split()), self.pick(lanes), **rates)
+
+    def crashes(self, count: int) -> None:
+        """Of processes, at any moment or at the edge of a commit, and of the machine with the disk."""
+        kinds = ["crash.silo", "crash.silo", "crash.before_commit", "crash.after_commit", "crash.store"]
+        for _ in range(count):
+            kind = self.pick((*kinds, "disk.power_cut", "disk.crash_in_recovery"))
+            down_ms = self.between(50, 8_000)
+            if kind == "disk.power_cut":
+                self.fault(kind, after=self.rng.randint(0, 60))
+            elif kind == "disk.crash_in_recovery":
+                self.fault(kind, for_ms=down_ms, after=self.rng.randint(0, 30))
+            elif kind == "crash.store":
+                self.fault(kind, "store" if self.options.remote else self.silos[0], for_ms=down_ms)
+            else:
+                self.fault(kind, self.pick(self.silos), for_ms=down_ms)
+
+    def partitions(self, count: int) -> None:
+        for _ in range(count):
+            kind, link = self.pick(("network.partition", "network.one_way")), self.pick(self.links)
+            if kind == "network.one_way" and self.chance(0.5):
+                link = ">".join(reversed(link.split(">")))
+            self.fault(kind, link, for_ms=self.between(100, 20_000))
+
+    def clocks(self, count: int) -> None:
+        for _ in range(count):
+            kind, silo = (
+                self.pick(("clock.jump_forward", "clock.jump_back", "clock.skew", "clock.drift")),
+                self.pick(self.silos),
+            )
+            if kind == "clock.drift":
+                self.fault(
+                    kind, silo, for_ms=self.between(500, 60_000), parts_per_million=self.pick((-300_000, 200_000))
+                )
+            else:
+                by_ms = self.between(500, 7_200_000) * (-1 if kind == "clock.jump_back" else self.pick((1, 1)))
+                self.fault(kind, silo, at_ms=0.0 if kind == "clock.skew" else None, by_ms=by_ms)
+
+    def plan(self) -> Plan:
+        events = sorted(self.events, key=lambda event: event.at_ms)
+        return Plan(scenario=self.scenario, seed=self.seed, options=self.options, events=tuple(events))
+
+
+def call(how: str, name: str, **arguments: str) -> str:
+    """A directive of the scripted model."""
+    return f"[[{how}:{name} {json.dumps(arguments)}]]"

@@ -1,0 +1,200 @@
+"""The promises, each with a way to draw plans that try to break it.
+
+A scenario is a mix of operations and faults; what is checked is the same for all: every invariant and every promise.
+`MISSING` names the scenarios of rooms that are not built: a test fails once the room is there and its scenario isn't.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kelpie.errors import NotFound
+from kelpie.simulate.drawing import Draft
+from kelpie.simulate.plan import Plan
+
+WEATHER = "network.loss network.duplicate network.delay network.reorder network.disconnect"
+BAD_DISK = (
+    "disk.read_error disk.write_error disk.partial_write disk.full disk.sync_error disk.latency disk.out_of_memory"
+)
+ROT = "disk.short_read disk.misdirected_write disk.sync_forgotten disk.lying_sync"
+BAD_MODEL = (
+    "model.timeout model.rate_limit model.server_error model.malformed model.cut_stream model.wrong_arguments"
+    " model.unknown_tool model.empty_reply model.context_overflow"
+)
+BAD_TOOL = (
+    "tool.raise tool.hang tool.crash_before_effect tool.crash_after_effect tool.huge_output resource.memory_limit"
+)
+TALK = "send send send write read insert search list"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    promise: str
+    draw: Callable[[Draft], None]
+
+
+def _turn_under_crash(draft: Draft) -> None:
+    draft.house(silos=1, remote=draft.chance(0.4), agents=draft.rng.randint(1, 2))
+    draft.ops(draft.rng.randint(3, 10), "send send send insert")
+    draft.crashes(draft.rng.randint(1, 4))
+
+
+def _shared_block(draft: Draft) -> None:
+    draft.house(silos=draft.rng.randint(1, 3), agents=draft.rng.randint(2, 4), routing=draft.pick(("agent", "any")))
+    for _ in range(draft.rng.randint(6, 14)):
+        kind = draft.pick(("send", "write", "write", "read"))
+        if kind == "send":
+            draft.send()
+        else:
+            draft.op(kind)
+    draft.windows(WEATHER, draft.rng.randint(0, 2), draft.links)
+    draft.crashes(draft.rng.randint(0, 1))
+
+
+def _vanishing_readers(draft: Draft) -> None:
+    draft.house(silos=1, agents=draft.rng.randint(1, 3))
+    for _ in range(draft.rng.randint(4, 12)):
+        draft.send(mode=draft.pick(("stream", "tokens")), leaves=0.6)
+    draft.windows("network.slow_reader network.disconnect network.delay", draft.rng.randint(1, 4), high=0.6)
+    if draft.chance(0.4):
+        draft.fault(
+            "network.connection_limit", "silo-1", for_ms=draft.between(100, 20_000), most=draft.rng.randint(0, 2)
+        )
+    draft.ops(3, "list read")
+
+
+def _runs_resume(draft: Draft) -> None:
+    """Slow models and tools that act outside: whatever stops the process, stops it in the middle of a run."""
+    draft.house(silos=draft.pick((1, 1, 2)), agents=draft.rng.randint(1, 2))
+    for _ in range(draft.rng.randint(2, 6)):
+        rings = " ".join(f'[[tool:ring {{"what": "{{id}}.{n}"}}]]' for n in range(draft.rng.randint(1, 3)))
+        slow = f"[[delay_ms:{draft.rng.randint(1, 2_000)}]]"
+        draft.send(mode=draft.pick(("async", "wait", "stream")), text=f"{rings} {slow} [[say:done {{id}}]]")
+    draft.crashes(draft.rng.randint(1, 5))
+
+
+def _recall_while_writing(draft: Draft) -> None:
+    draft.house(silos=draft.rng.randint(1, 2), agents=draft.rng.randint(1, 2))
+    draft.ops(draft.rng.randint(8, 18), "insert insert insert search search list send")
+    draft.windows(f"{WEATHER} disk.latency", draft.rng.randint(0, 3))
+    draft.crashes(draft.rng.randint(0, 2))
+
+
+def _hot_agent(draft: Draft) -> None:
+    draft.house(silos=draft.rng.randint(1, 2), agents=4)
+    draft.spread_ms = min(draft.spread_ms, 1_000.0)
+    for _ in range(draft.rng.randint(8, 16)):
+        draft.send(agent=0 if draft.chance(0.7) else None)
+    for kind in ("resource.queue_full", "resource.open_runs"):
+        if draft.chance(0.6):
+            draft.fault(kind, at_ms=draft.moment(0.3), for_ms=draft.between(200, 5_000), most=draft.rng.randint(1, 3))
+    draft.ops(3, "list read")
+
+
+def _paused_silo(draft: Draft) -> None:
+    draft.house(silos=draft.rng.randint(2, 4), agents=draft.rng.randint(1, 3), routing=draft.pick(("agent", "any")))
+    draft.ops(draft.rng.randint(5, 12), TALK)
+    for _ in range(draft.rng.randint(1, 4)):
+        draft.fault("crash.paused", draft.pick(draft.silos), for_ms=draft.between(200, 60_000))
+    draft.crashes(draft.rng.randint(0, 1))
+
+
+def _partition(draft: Draft) -> None:
+    draft.house(silos=draft.rng.randint(1, 4), remote=True, routing=draft.pick(("agent", "any")))
+    draft.ops(draft.rng.randint(5, 14), TALK)
+    draft.partitions(draft.rng.randint(0, 4))
+    draft.windows(WEATHER, draft.rng.randint(1, 5), ("", "", "store", *draft.links))
+
+
+def _dying_disk(draft: Draft) -> None:
+    draft.house(silos=1, remote=draft.chance(0.3), agents=draft.rng.randint(1, 3))
+    draft.ops(draft.rng.randint(5, 12), TALK)
+    for _ in range(draft.rng.randint(1, 4)):
+        draft.window(draft.pick(BAD_DISK.split()), draft.pick(("", "-wal", "store.db")), low=0.002, high=0.3)
+    if draft.chance(0.5):
+        draft.fault("disk.power_cut", after=draft.rng.randint(0, 80))
+
+
+def _rotten_disk(draft: Draft) -> None:
+    """The disk lies and forgets. Nobody is promised what was said to it; the house stays up, says so, and what was
+    acknowledged before the last backup is there when that is restored."""
+    draft.house(silos=1, agents=draft.rng.randint(1, 2), backup_at_ms=draft.spread_ms + 1)
+    draft.ops(draft.rng.randint(3, 6), TALK)
+    draft.begins_ms = draft.spread_ms + 2
+    draft.ops(draft.rng.randint(3, 8), "send")
+    draft.windows(ROT, draft.rng.randint(1, 3), high=0.5)
+    for _ in range(draft.rng.randint(0, 3)):
+        draft.fault("disk.bit_flip", file=draft.pick(("store.db", "-wal")), where=round(draft.rng.random(), 4))
+    draft.crashes(draft.rng.randint(1, 2))
+
+
+def _restart_storm(draft: Draft) -> None:
+    draft.house(silos=draft.rng.randint(1, 3), agents=draft.rng.randint(1, 3))
+    draft.ops(draft.rng.randint(5, 10), TALK)
+    draft.crashes(draft.rng.randint(4, 10))
+
+
+def _bad_provider(draft: Draft) -> None:
+    draft.house(silos=1, agents=draft.rng.randint(1, 3))
+    draft.ops(draft.rng.randint(5, 12), "send send send list")
+    draft.windows(BAD_MODEL, draft.rng.randint(1, 4), high=0.9, low=0.1)
+    draft.windows(BAD_TOOL, draft.rng.randint(0, 3), high=0.9, low=0.1)
+
+
+def _everything(draft: Draft) -> None:
+    draft.house(silos=draft.rng.randint(1, 5), remote=draft.chance(0.8) or None, routing=draft.pick(("agent", "any")))
+    draft.ops(draft.rng.randint(6, 16), TALK)
+    draft.crashes(draft.rng.randint(0, 3))
+    if draft.options.remote:
+        draft.partitions(draft.rng.randint(0, 2))
+    draft.windows(WEATHER, draft.rng.randint(0, 2), ("", *draft.links))
+    draft.windows(BAD_DISK, draft.rng.randint(0, 2), high=0.1, low=0.002)
+    draft.windows(f"{BAD_MODEL} {BAD_TOOL}", draft.rng.randint(0, 3))
+    draft.clocks(draft.rng.randint(0, 2))
+    if draft.chance(0.3):
+        draft.fault("crash.paused", draft.pick(draft.silos), for_ms=draft.between(200, 30_000))
+
+
+SCENARIOS: dict[str, Scenario] = {
+    one.name: one
+    for one in (
+        Scenario("turn-under-crash", "an acknowledged message is answered, wherever the crash hits", _turn_under_crash),
+        Scenario("shared-block", "no update of a block that many write is lost", _shared_block),
+        Scenario("vanishing-readers", "a reader who leaves or lags changes nothing for the run", _vanishing_readers),
+        Scenario("runs-resume", "a run that was cut off is finished, and no tool runs twice", _runs_resume),
+        Scenario(
+            "recall-while-writing", "what was remembered is found, also while others write", _recall_while_writing
+        ),
+        Scenario("hot-agent", "a crowd at one agent is refused by name or served in order", _hot_agent),
+        Scenario("paused-silo", "a process that stood still and goes on harms nobody", _paused_silo),
+        Scenario("partition", "who can't reach whom costs time, and never data", _partition),
+        Scenario("dying-disk", "a disk that fails costs answers, and never what was acknowledged", _dying_disk),
+        Scenario("rotten-disk", "a disk that lies takes no more than a backup gives back", _rotten_disk),
+        Scenario("restart-storm", "whatever dies however often, everything ends", _restart_storm),
+        Scenario("bad-provider", "a model or tool that misbehaves fails its own run at most", _bad_provider),
+        Scenario("everything", "all of it at once", _everything),
+    )
+}
+# Scenario -> the module whose room it belongs to.
+MISSING: dict[str, str] = {
+    "a postgres primary fails over": "umi.storage.postgres",
+    "facts are superseded while others recall": "umi.evolve",
+    "promotion while people edit blocks": "umi.promote",
+    "compaction under crash": "kelpie.agents.compaction",
+    "a reminder fires once": "kelpie.agents.schedule",
+    "a group's round survives its members": "kelpie.agents.groups",
+    "a person is deleted while the analyst answers": "kelpie.people",
+    "an MCP server dies in mid-call": "kelpie.tools.mcp",
+    "a microVM dies in mid-call": "kelpie.sandbox.microvm",
+    "a file is replaced while it is read": "kelpie.files",
+    "a canary is promoted in mid-turn": "kelpie.training",
+}
+
+
+def plan_of(scenario: str, seed: int) -> Plan:
+    """Raises NotFound, naming the scenarios there are."""
+    if scenario not in SCENARIOS:
+        raise NotFound(f"there is no scenario '{scenario}'; there are {', '.join(SCENARIOS)}")
+    draft = Draft(scenario, seed)
+    SCENARIOS[scenario].draw(draft)
+    return draft.plan()
