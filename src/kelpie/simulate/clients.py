@@ -80,6 +80,7 @@ class Clients:
         self.world = world
         self.history = History(world.host.clock)
         self.sent: list[Seen] = []
+        self.dismissed: dict[int, Outcome] = {}  # agents that somebody deleted, or may have
         self.facts: dict[str, Told] = {}  # by their text
         self.agents: list[str] = []
         self.board = self.log = ""  # blocks that all agents share: one for people, one for tools
@@ -92,6 +93,9 @@ class Clients:
             "insert": self._insert,
             "search": self._search,
             "list": self._list,
+            "edit": self._edit,
+            "look": self._look,
+            "dismiss": self._dismiss,
         }
 
     # ---- before anything goes wrong
@@ -102,7 +106,7 @@ class Clients:
         await self._made("PUT", "/v1/tools/", {"source_code": RING_SOURCE})
         self.board = (await self._made("POST", "/v1/blocks/", {"label": "board", "value": ""}))["id"]
         self.log = (await self._made("POST", "/v1/blocks/", {"label": "log", "value": ""}))["id"]
-        for number in range(options.agents):
+        for number in range(options.agents + options.guests):
             body = {
                 "name": f"agent-{number}",
                 "model": MODELS[options.wire],
@@ -193,25 +197,57 @@ class Clients:
             seen.final_ids.append(message["id"])
 
     async def _write(self, event: Event) -> None:
-        await self._recorded(event, "write", "PATCH", {"value": event.id})
+        await self._recorded(event, "board", f"/v1/blocks/{self.board}", "value", writes=True)
 
     async def _read(self, event: Event) -> None:
-        await self._recorded(event, "read", "GET", None)
+        await self._recorded(event, "board", f"/v1/blocks/{self.board}", "value", writes=False)
 
-    async def _recorded(self, event: Event, name: str, method: str, body: dict[str, Any] | None) -> None:
-        """An operation on the shared block, which has to be linearizable."""
-        argument = body["value"] if body else None
-        operation = self.history.invoke("board", name, argument, client=event.lane)
+    async def _edit(self, event: Event) -> None:
+        await self._of_agent(event, writes=True)
+
+    async def _look(self, event: Event) -> None:
+        await self._of_agent(event, writes=False)
+
+    async def _of_agent(self, event: Event, *, writes: bool) -> None:
+        agent = event.args["agent"]
+        path = f"/v1/agents/{self.agents[agent]}"
+        await self._recorded(event, f"agent-{agent}", path, "description", writes=writes)
+
+    async def _recorded(self, event: Event, key: str, path: str, field: str, *, writes: bool) -> None:
+        """One field, written or read: operations on it have to be linearizable."""
+        name = "write" if writes else "read"
+        argument = event.id if writes else None
+        operation = self.history.invoke(key, name, argument, client=event.lane)
+        silo = self._silo_for(event, event.args.get("agent", 0))
         try:
-            reply = await self._call(event, self._silo_for(event, 0), method, f"/v1/blocks/{self.board}", body)
+            reply = await self._call(
+                event, silo, "PATCH" if writes else "GET", path, {field: argument} if writes else None
+            )
         except Lost as error:
-            self._tell(event, f"{name} {argument or ''}: {error}")
+            self._tell(event, f"{name}s {key} {argument or ''}: {error}")
             return
-        self._tell(event, f"{name} {argument or ''} -> {reply.status}")
+        self._tell(event, f"{name}s {key} {argument or ''} -> {reply.status}")
         if reply.status == 200:
-            self.history.returned(operation, reply.json["value"] if name == "read" else None)
-        elif reply.status in _REFUSED or name == "read":
+            self.history.returned(operation, None if writes else reply.json[field] or "")
+        elif reply.status in _REFUSED or not writes:
             self.history.refused(operation)
+
+    async def _dismiss(self, event: Event) -> None:
+        """Delete an agent, whatever it is doing."""
+        agent = event.args["agent"]
+        if agent >= len(self.agents):
+            return
+        self.dismissed.setdefault(agent, "unknown")
+        try:
+            reply = await self._call(
+                event, self._silo_for(event, agent), "DELETE", f"/v1/agents/{self.agents[agent]}", None
+            )
+        except Lost as error:
+            self._tell(event, f"deletes agent-{agent}: {error}")
+            return
+        if reply.status == 200:
+            self.dismissed[agent] = "ok"
+        self._tell(event, f"deletes agent-{agent} -> {reply.status}")
 
     async def _insert(self, event: Event) -> None:
         agent, text = event.args["agent"], f"fact {event.id.replace('-', '')}"

@@ -82,11 +82,13 @@ class Draft:
                 self.send()
             elif kind in ("write", "read"):
                 self.op(kind)
+            elif kind == "dismiss":
+                self.op(kind, agent=self.options.agents + self.rng.randint(0, max(self.options.guests - 1, 0)))
             else:
                 self.op(kind, agent=self.agent())
 
     def agent(self) -> int:
-        return self.rng.randint(0, self.options.agents - 1)
+        return self.rng.randint(0, self.options.agents + self.options.guests - 1)
 
     def send(
         self, *, agent: int | None = None, mode: str | None = None, text: str | None = None, leaves: float = 0.2
@@ -107,6 +109,11 @@ class Draft:
             parts.append(f"[[think:hmm]] [[pace_ms:{self.rng.randint(1, 30)}]]")
         parts.append(self.pick(("[[say:done {id}]]", "[[n:12]]", "[[say:yes]]")))
         return " ".join(parts)
+
+    def rings(self) -> str:
+        """One to three calls of the tool that acts outside, one a step."""
+        calls = [call("tool", "ring", what=f"{{id}}.{number}") for number in range(self.rng.randint(1, 3))]
+        return " ".join([*calls, "[[say:done {id}]]"])
 
     def _step(self) -> str:
         number = self.rng.randint(1, 10**6)
@@ -143,7 +150,10 @@ class Draft:
         )
 
     def window(self, kind: str, lane: str = "", *, low: float = 0.02, high: float = 0.4) -> None:
-        """A while in which it happens by chance."""
+        """A while in which it happens by chance, or a few times that are certain."""
+        if self.chance(0.3):
+            self.fault(kind, lane, times=self.rng.randint(1, 3))
+            return
         rate = round(low * (high / low) ** self.rng.random(), 3)
         self.fault(kind, lane, for_ms=self.between(20, max(2_000, self.spread_ms)), rate=rate)
 
@@ -184,7 +194,7 @@ class Draft:
                     kind, silo, for_ms=self.between(500, 60_000), parts_per_million=self.pick((-300_000, 200_000))
                 )
             else:
-                by_ms = self.between(500, 7_200_000) * (-1 if kind == "clock.jump_back" else self.pick((1, 1)))
+                by_ms = self.between(500, 7_200_000) * (-1 if kind == "clock.jump_back" else 1)
                 self.fault(kind, silo, at_ms=0.0 if kind == "clock.skew" else None, by_ms=by_ms)
 
     def plan(self) -> Plan:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from kelpie.simulate.fault_points import STORE_KINDS
 from umi.dst.faults import KINDS as MACHINE_KINDS
 
 CRASH_KINDS = {
@@ -36,5 +37,5 @@ TOOL_KINDS = {
     "tool.huge_output": "the tool returns far more than anybody can read",
 }
 KINDS: Mapping[str, str] = MappingProxyType(
-    {**MACHINE_KINDS, **CRASH_KINDS, **RESOURCE_KINDS, **MODEL_KINDS, **TOOL_KINDS}
+    {**MACHINE_KINDS, **STORE_KINDS, **CRASH_KINDS, **RESOURCE_KINDS, **MODEL_KINDS, **TOOL_KINDS}
 )

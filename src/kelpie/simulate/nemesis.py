@@ -37,7 +37,11 @@ class Nemesis:
         await self._once.get(event.kind, self._window)(event)
 
     async def _window(self, event: Event) -> None:
-        """For a while it happens by chance."""
+        """For a while it happens by chance; with `times`, that often from its next occasion on."""
+        if "times" in event.args:
+            self._tell(event, f"happens {event.args['times']} times on {event.lane or 'everything'}")
+            self._world.faults.plan(event.kind, times=event.args["times"], where=event.lane)
+            return
         self._tell(event, f"happens with a chance of {event.args['rate']:.0%} on {event.lane or 'everything'}")
         self._world.faults.rate(event.kind, event.args["rate"], event.lane)
         await self._lasts(event)
@@ -96,9 +100,13 @@ class Nemesis:
             node.connections_max = None
 
     async def _clock(self, event: Event) -> None:
-        clock = self._world.clock_of(event.lane)
-        self._tell(event, f"the clock is set by {event.args['by_ms']:,.0f} ms")
-        clock.jump(event.args["by_ms"])
+        clock, by_ms = self._world.clock_of(event.lane), event.args["by_ms"]
+        if event.kind == "clock.skew":
+            self._tell(event, f"the clock was wrong by {by_ms:,.0f} ms from the start")
+            clock.skew(by_ms)
+        else:
+            self._tell(event, f"the clock is set by {by_ms:,.0f} ms")
+            clock.jump(by_ms)
 
     async def _drift(self, event: Event) -> None:
         clock = self._world.clock_of(event.lane)

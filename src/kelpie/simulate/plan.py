@@ -31,7 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     silos        processes of the server
     remote       they share a store over the network; else one silo has it on its own disk
-    agents       whose names are agent-0, agent-1, …; all share the block "board", each has one of its own, "notes"
+    agents       whose names are agent-0, agent-1, …; all share the blocks "board" and "log", each has its own "notes"
+    guests       agents beyond these, which somebody may delete while others talk to them
     wire         the provider's wire the agents use
     routing      "agent": each agent's messages go to one silo while that lives; "any": to any
     idle_ms      after which an activation is let go
@@ -44,6 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     silos: int = 1
     remote: bool = False
     agents: int = 2
+    guests: int = 0
     wire: Literal["openai", "anthropic"] = "openai"
     routing: Literal["agent", "any"] = "agent"
     idle_ms: int = 300_000

@@ -41,8 +41,11 @@ class Promises:
 
     async def check(self) -> None:
         """Look at everything. What does not hold is told to the world."""
-        await self._look_at_the_board()
+        await self._edits_are_linearizable()
         for number, agent_id in enumerate(self._clients.agents):
+            if number in self._clients.dismissed:
+                await self._is_gone(number, agent_id)
+                continue
             history = await self._get(f"/v1/agents/{agent_id}/messages?limit=1000&order=asc")
             self._messages_are_there(number, history)
             await self._history_is_whole(number, agent_id, history)
@@ -55,6 +58,12 @@ class Promises:
         for what, sql in _ORPHANS.items():
             if rows := await self._rows(sql):
                 self._breaks("no orphans", f"{what}: {', '.join(str(row[0]) for row in rows[:5])}")
+
+    async def _is_gone(self, number: int, agent_id: str) -> None:
+        """A deleted agent is deleted whole; what else there was of it is looked for among the orphans."""
+        reply = await self._asked(f"/v1/agents/{agent_id}")
+        if self._clients.dismissed[number] == "ok" and (reply is None or reply.status != 404):
+            self._breaks("what was deleted stays away", f"agent-{number} was deleted and is there")
 
     # ---- messages
 
@@ -107,7 +116,7 @@ class Promises:
                 self._breaks("runs reach an end", f"{run_id} is still {status}")
         stored = dict(rows)
         for seen in self._clients.sent:
-            if seen.run_id is None:
+            if seen.run_id is None or seen.agent in self._clients.dismissed:
                 continue
             if seen.run_id not in stored:
                 self._breaks("acknowledged messages stay", f"{seen.event.id}: {seen.run_id} is gone")
@@ -140,18 +149,24 @@ class Promises:
 
     # ---- memory
 
-    async def _look_at_the_board(self) -> None:
+    async def _edits_are_linearizable(self) -> None:
         history = self._clients.history
-        operation = history.invoke("board", "read", client="the end")
-        block = await self._get(f"/v1/blocks/{self._clients.board}")
-        history.returned(operation, block["value"])
+        await self._last_look("board", f"/v1/blocks/{self._clients.board}", "value")
+        for number, agent_id in enumerate(self._clients.agents):
+            if number not in self._clients.dismissed:
+                await self._last_look(f"agent-{number}", f"/v1/agents/{agent_id}", "description")
         try:
             found = check(history.operations, dataclasses.replace(REGISTER, initial=""))
         except UndecidedHistory as error:
-            self._world.story.tell("world", f"the history of the board could not be decided: {error}", "log")
+            self._world.story.tell("world", f"a history could not be decided: {error}", "log")
             return
         for violation in found:
             self._breaks("operations are linearizable", str(violation))
+
+    async def _last_look(self, key: str, path: str, field: str) -> None:
+        operation = self._clients.history.invoke(key, "read", client="the end")
+        found = await self._get(path)
+        self._clients.history.returned(operation, found[field] or "")
 
     async def _blocks_agree(self) -> None:
         """Lines that tools wrote are there, once each; lists show what a get shows."""
@@ -169,8 +184,12 @@ class Promises:
         found: Counter[tuple[str, str]] = Counter()
         listed = {block["id"]: block for block in await self._get("/v1/blocks/?limit=1000")}
         log = await self._get(f"/v1/blocks/{self._clients.log}")
-        found.update(("log", line) for line in log["value"].split("\n") if line)
+        gone = {f"{seen.event.id}." for seen in self._clients.sent if seen.agent in self._clients.dismissed}
+        lines = [line for line in log["value"].split("\n") if line]
+        found.update(("log", line) for line in lines if not line.startswith(tuple(gone)))
         for number, agent_id in enumerate(self._clients.agents):
+            if number in self._clients.dismissed:
+                continue
             for block in await self._get(f"/v1/agents/{agent_id}/core-memory/blocks"):
                 if listed.get(block["id"], {}).get("value") != block["value"]:
                     self._breaks("list = get = search", f"block {block['label']} of agent-{number} is listed otherwise")

@@ -11,10 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kelpie.simulate import scenarios
 from kelpie.simulate.page import headers, rows
 from kelpie.simulate.page_style import SCRIPT, STYLE
 from kelpie.simulate.running import Verdict
-from kelpie.simulate.scenarios import SCENARIOS
 from kelpie.simulate.story import Mark, Moment
 from kelpie.simulate.timeline import Timeline, timeline_of
 
@@ -36,7 +36,8 @@ def replay_line(verdict: Verdict, plan_file: str | None = None) -> str:
 
 def promise_of(scenario: str) -> str:
     """What the scenario tries to break; nothing for a plan that somebody wrote by hand."""
-    return SCENARIOS[scenario].promise if scenario in SCENARIOS else ""
+    known = scenarios.SCENARIOS
+    return known[scenario].promise if scenario in known else ""
 
 
 # ---- in the terminal
@@ -47,9 +48,10 @@ def as_text(verdict: Verdict) -> RenderableType:
     server; an arrow, what the broken promise names."""
     line = timeline_of(verdict)
     grid = Table.grid(padding=(0, 1))
-    for justify in ("right", "left", "left", "left"):
-        grid.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type] - a literal in a loop
-    grid.columns[3].no_wrap = False
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column()
     for moment in line.moments:
         grid.add_row(*_cells(moment, line))
     return Group(_title(verdict), Text(), grid, Text(), *_outcome(verdict))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from kelpie.errors import NotFound
 from kelpie.simulate.drawing import Draft
+from kelpie.simulate.fault_points import STORE_KINDS
 from kelpie.simulate.plan import Plan
 
 WEATHER = "network.loss network.duplicate network.delay network.reorder network.disconnect"
@@ -23,7 +24,8 @@ BAD_MODEL = (
 BAD_TOOL = (
     "tool.raise tool.hang tool.crash_before_effect tool.crash_after_effect tool.huge_output resource.memory_limit"
 )
-TALK = "send send send write read insert search list"
+BAD_STORE = " ".join(STORE_KINDS)
+TALK = "send send send write read insert search list edit look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,16 @@ def _runs_resume(draft: Draft) -> None:
     """Slow models and tools that act outside: whatever stops the process, stops it in the middle of a run."""
     draft.house(silos=draft.pick((1, 1, 2)), agents=draft.rng.randint(1, 2))
     for _ in range(draft.rng.randint(2, 6)):
-        rings = " ".join(f'[[tool:ring {{"what": "{{id}}.{n}"}}]]' for n in range(draft.rng.randint(1, 3)))
         slow = f"[[delay_ms:{draft.rng.randint(1, 2_000)}]]"
-        draft.send(mode=draft.pick(("async", "wait", "stream")), text=f"{rings} {slow} [[say:done {{id}}]]")
+        draft.send(mode=draft.pick(("async", "wait", "stream")), text=f"{draft.rings()} {slow}")
     draft.crashes(draft.rng.randint(1, 5))
 
 
 def _recall_while_writing(draft: Draft) -> None:
     draft.house(silos=draft.rng.randint(1, 2), agents=draft.rng.randint(1, 2))
     draft.ops(draft.rng.randint(8, 18), "insert insert insert search search list send")
-    draft.windows(f"{WEATHER} disk.latency", draft.rng.randint(0, 3))
+    draft.windows(f"{WEATHER} disk.latency", draft.rng.randint(0, 2))
+    draft.windows(BAD_STORE, draft.rng.randint(0, 4), low=0.05, high=1.0)
     draft.crashes(draft.rng.randint(0, 2))
 
 
@@ -109,8 +111,7 @@ def _partition(draft: Draft) -> None:
 def _dying_disk(draft: Draft) -> None:
     draft.house(silos=1, remote=draft.chance(0.3), agents=draft.rng.randint(1, 3))
     draft.ops(draft.rng.randint(5, 12), TALK)
-    for _ in range(draft.rng.randint(1, 4)):
-        draft.window(draft.pick(BAD_DISK.split()), draft.pick(("", "-wal", "store.db")), low=0.002, high=0.3)
+    draft.windows(BAD_DISK, draft.rng.randint(2, 5), ("", "", "-wal", "store.db"), low=0.01, high=0.5)
     if draft.chance(0.5):
         draft.fault("disk.power_cut", after=draft.rng.randint(0, 80))
 
@@ -129,26 +130,32 @@ def _rotten_disk(draft: Draft) -> None:
 
 
 def _restart_storm(draft: Draft) -> None:
-    draft.house(silos=draft.rng.randint(1, 3), agents=draft.rng.randint(1, 3))
-    draft.ops(draft.rng.randint(5, 10), TALK)
+    draft.house(silos=draft.rng.randint(1, 3), agents=draft.rng.randint(1, 3), guests=draft.rng.randint(0, 1))
+    draft.ops(draft.rng.randint(8, 18), TALK)
     draft.crashes(draft.rng.randint(4, 10))
+    draft.ops(draft.options.guests, "dismiss")
 
 
 def _bad_provider(draft: Draft) -> None:
     draft.house(silos=1, agents=draft.rng.randint(1, 3))
-    draft.ops(draft.rng.randint(5, 12), "send send send list")
+    draft.ops(draft.rng.randint(4, 9), "send send send list")
+    for _ in range(draft.rng.randint(2, 5)):
+        draft.send(text=draft.rings())
     draft.windows(BAD_MODEL, draft.rng.randint(1, 4), high=0.9, low=0.1)
-    draft.windows(BAD_TOOL, draft.rng.randint(0, 3), high=0.9, low=0.1)
+    draft.windows(BAD_TOOL, draft.rng.randint(1, 4), high=0.9, low=0.1)
 
 
 def _everything(draft: Draft) -> None:
-    draft.house(silos=draft.rng.randint(1, 5), remote=draft.chance(0.8) or None, routing=draft.pick(("agent", "any")))
+    silos, routing = draft.rng.randint(1, 5), draft.pick(("agent", "any"))
+    draft.house(silos=silos, remote=draft.chance(0.8) or None, routing=routing, guests=draft.rng.randint(0, 2))
     draft.ops(draft.rng.randint(6, 16), TALK)
+    draft.ops(draft.options.guests, "dismiss")
     draft.crashes(draft.rng.randint(0, 3))
     if draft.options.remote:
         draft.partitions(draft.rng.randint(0, 2))
     draft.windows(WEATHER, draft.rng.randint(0, 2), ("", *draft.links))
     draft.windows(BAD_DISK, draft.rng.randint(0, 2), high=0.1, low=0.002)
+    draft.windows(BAD_STORE, draft.rng.randint(0, 2), low=0.05, high=1.0)
     draft.windows(f"{BAD_MODEL} {BAD_TOOL}", draft.rng.randint(0, 3))
     draft.clocks(draft.rng.randint(0, 2))
     if draft.chance(0.3):

@@ -31,7 +31,7 @@ _SPACED_MS = (0, 10, 1_000)
 _PLAINER_OPTIONS = ("wire", "routing", "idle_ms", "sector_bytes", "latency_ms", "client_patience_ms")
 # Arguments that an operation does without, and those of a fault whose plainest value isn't their absence.
 _OPTIONAL = ("text", "mode", "leaves_after", "max_steps")
-_PLAINEST = {"rate": 1.0, "after": 0, "most": 0}
+_PLAINEST = {"rate": 1.0, "times": 1, "after": 0, "most": 0}
 _DIRECTIVE = re.compile(r"\[\[.*?\]\](?=\s|$)")
 _SILO = re.compile(r"\bsilo-(\d+)")
 _AGENT = re.compile(r"\bagent-(\d+)")
@@ -255,31 +255,38 @@ def _with_lanes(plan: Plan, silo: Callable[[int], int]) -> Plan:
     return plan.with_events([msgspec.structs.replace(event, lane=renamed(event.lane)) for event in plan.events])
 
 
-def _agents_used(plan: Plan) -> list[int]:
-    return sorted({event.args["agent"] for event in plan.events if "agent" in event.args})
+def _in_use(plan: Plan) -> tuple[list[int], list[int]]:
+    """The numbers of the agents that somebody talks to, and of the guests: those may be deleted, the others may not."""
+    used = sorted({event.args["agent"] for event in plan.events if "agent" in event.args})
+    first_guest = plan.options.agents
+    return [number for number in used if number < first_guest], [number for number in used if number >= first_guest]
 
 
 def _with_agents_in_use(plan: Plan) -> Plan | None:
     """None above the highest number that somebody talks to."""
-    agents = max([*_agents_used(plan), 0]) + 1
-    return _with_options(plan, agents=agents) if agents < plan.options.agents else None
+    agents, guests = _in_use(plan)
+    count = max([*agents, 0]) + 1
+    if guests or (count, 0) == (plan.options.agents, plan.options.guests):
+        return None
+    return _with_options(plan, agents=count, guests=0)
 
 
 def _with_agents_renumbered(plan: Plan) -> Plan | None:
-    """Those in use as 0, 1, …, and their silos with them."""
-    agents = {old: new for new, old in enumerate(_agents_used(plan))}
-    if len(agents) >= plan.options.agents or not agents:
+    """Those in use as 0, 1, …, guests after them, and their silos with them."""
+    agents, guests = _in_use(plan)
+    count, silos = max(len(agents), 1), plan.options.silos
+    if (count, len(guests)) == (plan.options.agents, plan.options.guests):
         return None
-    silos = plan.options.silos
-    homes = {old % silos + 1: new % silos + 1 for old, new in agents.items()}
+    numbers = {old: new for new, old in enumerate(agents)} | {old: count + new for new, old in enumerate(guests)}
+    homes = {old % silos + 1: new % silos + 1 for old, new in numbers.items()}
     moved = _with_lanes(plan, lambda number: homes.get(number, number))
     events = [
-        msgspec.structs.replace(event, args=event.args | {"agent": agents[event.args["agent"]]})
+        msgspec.structs.replace(event, args=event.args | {"agent": numbers[event.args["agent"]]})
         if "agent" in event.args
         else event
         for event in moved.events
     ]
-    return _with_options(moved.with_events(events), agents=len(agents))
+    return _with_options(moved.with_events(events), agents=count, guests=len(guests))
 
 
 def _rounder_moments(plan: Plan) -> Iterator[Change]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kelpie.config import Config
 from kelpie.server.build import Outside, Server, build
+from kelpie.simulate.fault_points import FaultPoints
 from kelpie.simulate.invariants import Invariants
 from kelpie.simulate.plan import Options
 from kelpie.simulate.provider import SimTransport
@@ -69,7 +70,7 @@ class SiloLife:
 
     async def _open_store(self, migrations: Sequence[Migration], host: Host, on_group: CommitListener) -> Database:
         database = self._remote or await self._machine.open_file(migrations, host, on_group)
-        return MortalDatabase(database, self._trap)
+        return MortalDatabase(FaultPoints(database, self._machine.faults), self._trap)
 
     async def stop(self) -> None:
         """As a SIGTERM does."""

@@ -23,20 +23,15 @@ class SimClock(SystemClock):
 
     on_fault  told "clock.jump_forward", "clock.jump_back", "clock.skew" or "clock.drift" each time one is injected, for
               whoever counts faults (Faults.fire)
-    skew_ms   by how much it is wrong from the start
     """
 
     EPOCH_MS = 1_750_000_000_000
 
-    def __init__(
-        self, loop: SimLoop, *, skew_ms: float = 0.0, on_fault: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, loop: SimLoop, *, on_fault: Callable[[str], None] = lambda _: None) -> None:
         self.on_fault = on_fault
         self._loop = loop
         self._drift = 0.0
-        self._wall_ms = self.EPOCH_MS + skew_ms  # what the clock said at `_since_ms`
-        if skew_ms:
-            on_fault("clock.skew")
+        self._wall_ms = float(self.EPOCH_MS)  # what the clock said at `_since_ms`
         self._since_ms = 0.0
 
     def now_ms(self) -> int:
@@ -50,8 +45,16 @@ class SimClock(SystemClock):
 
     def jump(self, by_ms: float) -> None:
         """Somebody set the machine's clock, forwards or backwards."""
-        self._wall_ms, self._since_ms = self._wall() + by_ms, self._loop.virtual_ms
+        self._move(by_ms)
         self.on_fault("clock.jump_back" if by_ms < 0 else "clock.jump_forward")
+
+    def skew(self, by_ms: float) -> None:
+        """The machine's clock was wrong all along."""
+        self._move(by_ms)
+        self.on_fault("clock.skew")
+
+    def _move(self, by_ms: float) -> None:
+        self._wall_ms, self._since_ms = self._wall() + by_ms, self._loop.virtual_ms
 
     def drift(self, parts_per_million: float) -> None:
         """From now on the clock runs this much too fast, or too slow."""

@@ -18,6 +18,7 @@ from umi.dst.tasks import (
     StepLimit,
     TimeLimit,
     Unhandled,
+    incarnation_context,
 )
 
 SCHEDULES = ["uniform", "sticky", "fifo"]
@@ -367,3 +368,33 @@ def test_a_loop_of_its_own_needs_no_simulate():
     loop.run_until_complete(host.clock.sleep(1_000))
     assert loop.virtual_ms >= 1_000
     loop.close()
+
+
+def test_a_paused_incarnation_stands_still_while_time_goes_on_and_then_catches_up():
+    async def main(host):
+        loop, ticks = asyncio.get_running_loop(), []
+
+        async def tick():
+            while True:
+                await host.clock.sleep(10)
+                ticks.append(host.clock.monotonic_ms())
+
+        loop.create_task(tick(), context=incarnation_context("node.1"))
+        await host.clock.sleep(105)
+        before = len(ticks)
+        loop.pause("node.1")
+        await host.clock.sleep(1_000)
+        during = len(ticks)
+        loop.resume("node.1")
+        await host.clock.sleep(105)
+        after = len(ticks)
+        loop.pause("node.1")
+        loop.freeze("node.1")  # a process may die while it stands still
+        loop.resume("node.1")
+        await host.clock.sleep(1_000)
+        return before, during, after, len(ticks)
+
+    before, during, after, dead = simulate(main, 1).value
+    assert before == during == 10
+    assert 19 <= after <= 21
+    assert dead == after

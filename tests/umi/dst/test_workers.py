@@ -91,3 +91,20 @@ def test_a_function_in_a_thread_finds_no_running_loop():
         return await asyncio.to_thread(look), asyncio.get_running_loop() is not None
 
     assert simulate(main, 1).value == (True, True)
+
+
+def test_a_job_that_is_held_up_answers_late_and_so_do_those_behind_it():
+    async def main(host):
+        loop = asyncio.get_running_loop()
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        started_ms = host.clock.monotonic_ms()
+        slow = loop.run_in_executor(pool, lambda: loop.workers.hold_up(5_000))
+        behind = loop.run_in_executor(pool, lambda: "done")
+        await slow
+        slow_ms = host.clock.monotonic_ms() - started_ms
+        assert await behind == "done"
+        return slow_ms, host.clock.monotonic_ms() - started_ms
+
+    slow_ms, behind_ms = simulate(main, 1).value
+    assert 5_000 <= slow_ms < 6_000
+    assert behind_ms >= 5_000
