@@ -2,13 +2,17 @@
 #
 #     make setup PYTHON=python3.12   which Python a new virtual environment is made with
 #     make test ARGS="-k storage"    arguments for what runs
+#     make sim SEEDS=1-25            which seeds; SCENARIO=partition plays one scenario instead of all
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help setup demo serve test check graph bench constraints clean
+.PHONY: help setup demo serve test sim mutants check graph bench constraints clean
 
 PYTHON =
 ARGS =
+SEEDS = 1-5
+SCENARIO = all
+JOBS = $$(getconf _NPROCESSORS_ONLN)
 VENV = .venv
 BIN = $(VENV)/bin
 
@@ -48,6 +52,12 @@ serve: setup ## the server, on this machine only
 
 test: setup ## all tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+sim: setup ## the server under seeds, with everything going wrong
+	@$(BIN)/kelpie sim run --scenario $(SCENARIO) --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
+
+mutants: setup ## careless servers on purpose: how many seeds until the simulation sees each
+	@$(BIN)/python -m pytest tests/sim/mutants -m mutants_search $(ARGS)
 
 check: setup ## format, lint, types, and the rules of this repository
 	@status=0; \

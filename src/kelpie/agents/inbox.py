@@ -195,7 +195,7 @@ class _Place:
 
 class _Again:
     """Whether a run is tried again: after a fault of the store or a lost activation always, with growing pauses;
-    after a bug of ours a few times, then once more to close it."""
+    after a bug of ours a few times, then to close it: that keeps its message in the history, so it is tried for long."""
 
     def __init__(self, command: TakeTurn) -> None:
         self._command = command
@@ -211,7 +211,7 @@ class _Again:
         else:
             self._bugs += 1
             log.error("run %s failed unexpectedly", run_id, exc_info=error)
-            if self._bugs > limits.RUN_BUG_ATTEMPTS_MAX:
+            if self._bugs >= limits.RUN_BUG_ATTEMPTS_MAX + limits.RUN_CLOSE_ATTEMPTS_MAX:
                 return None
             if self._bugs == limits.RUN_BUG_ATTEMPTS_MAX:
                 self._command.give_up = _record(error)

@@ -16,4 +16,5 @@ ACCEPT_DOUBT_MS_MAX = 10_000  # a sender waits that long for a store that does n
 RUN_RETRY_DELAY_MS = 1_000
 RUN_RETRY_DELAY_MS_MAX = 60_000
 RUN_BUG_ATTEMPTS_MAX = 3  # unexpected errors before a run is closed as failed
+RUN_CLOSE_ATTEMPTS_MAX = 8  # unexpected errors while closing it, over six minutes: then its record alone is ended
 STREAM_EVENTS_WAITING_MAX = 100_000  # a reader this far behind is disconnected; the run goes on without it

@@ -280,19 +280,30 @@ class Clients:
                 self.world.breaks("what was acknowledged is found", f"a search of agent-{agent} misses {missing}")
 
     async def _list(self, event: Event) -> None:
-        """The same of the history: acknowledged ends are there."""
+        """The same of the history, page by page: acknowledged ends are there."""
         agent = event.args["agent"]
         known = {
             one for seen in self.sent if seen.agent == agent and seen.ended == "completed" for one in seen.final_ids
         }
-        path = f"/v1/agents/{self.agents[agent]}/messages?limit=1000"
-        try:
-            reply = await self._call(event, self._silo_for(event, agent), "GET", path, None)
-        except Lost:
-            return
-        self._tell(event, f"lists agent-{agent} -> {reply.status}")
-        if reply.status == 200 and (missing := known - {one["id"] for one in reply.json}):
+        listed: list[str] = []
+        while True:
+            page = f"?limit=20&order=asc{f'&after={listed[-1]}' if listed else ''}"
+            path = f"/v1/agents/{self.agents[agent]}/messages{page}"
+            try:
+                reply = await self._call(event, self._silo_for(event, agent), "GET", path, None)
+            except Lost:
+                return
+            if reply.status != 200:
+                return
+            ids = list(dict.fromkeys(one["id"] for one in reply.json))
+            if not ids:
+                break
+            listed += ids
+        self._tell(event, f"lists the {len(listed)} messages of agent-{agent}")
+        if missing := known - set(listed):
             self.world.breaks("what was shown as final is listed", f"a list of agent-{agent} misses {missing}")
+        if len(listed) != len(set(listed)):
+            self.world.breaks("list = get = search", f"pages of agent-{agent} overlap")
 
     def forget_since(self, moment_ms: float) -> None:
         """A backup was restored: what began after it was made is not promised to anybody."""

@@ -91,7 +91,13 @@ class Draft:
         return self.rng.randint(0, self.options.agents + self.options.guests - 1)
 
     def send(
-        self, *, agent: int | None = None, mode: str | None = None, text: str | None = None, leaves: float = 0.2
+        self,
+        *,
+        agent: int | None = None,
+        mode: str | None = None,
+        text: str | None = None,
+        leaves: float = 0.2,
+        at_ms: float | None = None,
     ) -> None:
         """A message to an agent; `leaves` is the chance that the reader of a stream goes away in the middle."""
         mode = mode or self.pick(("wait", "wait", "stream", "tokens", "async"))
@@ -100,7 +106,8 @@ class Draft:
             args["leaves_after"] = self.rng.randint(1, 6)
         if self.chance(0.1):
             args["max_steps"] = self.rng.randint(1, 3)
-        self.op("send", agent=self.agent() if agent is None else agent, mode=mode, text=text or self.script(), **args)
+        agent = self.agent() if agent is None else agent
+        self.op("send", at_ms=at_ms, agent=agent, mode=mode, text=text or self.script(), **args)
 
     def script(self) -> str:
         """What the message makes the model do: up to three steps, with one call or several each."""
@@ -115,6 +122,15 @@ class Draft:
         calls = [call("tool", "ring", what=f"{{id}}.{number}") for number in range(self.rng.randint(1, 3))]
         return " ".join([*calls, "[[say:done {id}]]"])
 
+    def scribbles(self) -> str:
+        """One to three changes of the block that all tools share: lines added, or added and replaced."""
+        changes = []
+        for number in range(self.rng.randint(1, 3)):
+            line = f"{{id}}.{number}"
+            added = call("tool", "core_memory_append", label="log", content=line)
+            changes.append(self.pick((added, _redrafted("log", line))))
+        return " ".join([*changes, "[[say:done {id}]]"])
+
     def _step(self) -> str:
         number = self.rng.randint(1, 10**6)
         line = f"{{id}}.{number}"
@@ -127,16 +143,7 @@ class Draft:
                 call("tool", "archival_memory_insert", content=f"fact {line.replace('-', '').replace('.', 'x')}"),
                 call("tool", "archival_memory_search", query="fact"),
                 call("tool", "conversation_search", query="hello"),
-                # The second sees what the first one wrote, although neither is committed.
-                call("par", "core_memory_append", label="notes", content=f"{line} draft")
-                + " "
-                + call(
-                    "par",
-                    "core_memory_replace",
-                    label="notes",
-                    old_content=f"{line} draft",
-                    new_content=f"{line} final",
-                ),
+                _redrafted(self.pick(("notes", "log")), line),
             )
         )
 
@@ -200,6 +207,13 @@ class Draft:
     def plan(self) -> Plan:
         events = sorted(self.events, key=lambda event: event.at_ms)
         return Plan(scenario=self.scenario, seed=self.seed, options=self.options, events=tuple(events))
+
+
+def _redrafted(label: str, line: str) -> str:
+    """Two calls of one step. The second sees what the first one wrote, although neither is committed."""
+    draft, final = f"{line} draft", f"{line} final"
+    added = call("par", "core_memory_append", label=label, content=draft)
+    return f"{added} {call('par', 'core_memory_replace', label=label, old_content=draft, new_content=final)}"
 
 
 def call(how: str, name: str, **arguments: str) -> str:

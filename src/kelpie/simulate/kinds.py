@@ -11,6 +11,7 @@ CRASH_KINDS = {
     "crash.store": "the store's process is killed",
     "crash.before_commit": "a server process dies when it is about to commit",
     "crash.after_commit": "a server process dies when its commit is durable and nobody knows yet",
+    "crash.surprise": "a read raises what nobody has foreseen, as a bug of ours would",
     "crash.paused": "a server process stands still, and goes on later as if nothing had happened",
 }
 RESOURCE_KINDS = {

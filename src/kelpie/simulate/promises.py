@@ -175,7 +175,10 @@ class Promises:
             "SELECT agent_id, tool, arguments FROM call WHERE tool IN ('core_memory_append', 'core_memory_replace')"
             " AND state = 'done' AND NOT is_error ORDER BY rowid"
         )
+        dismissed = {self._clients.agents[number] for number in self._clients.dismissed}
         for agent_id, tool, arguments in await self._rows(made):
+            if agent_id in dismissed:
+                continue
             call = json.loads(arguments)
             owner = agent_id if call["label"] == "notes" else call["label"]
             if tool == "core_memory_replace":

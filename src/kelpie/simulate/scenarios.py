@@ -49,6 +49,9 @@ def _shared_block(draft: Draft) -> None:
             draft.send()
         else:
             draft.op(kind)
+    for moment in [draft.moment() for _ in range(draft.rng.randint(0, 2))]:  # all of them at once
+        for agent in range(draft.options.agents):
+            draft.send(agent=agent, text=draft.scribbles(), at_ms=moment)
     draft.windows(WEATHER, draft.rng.randint(0, 2), draft.links)
     draft.crashes(draft.rng.randint(0, 1))
 
@@ -72,6 +75,7 @@ def _runs_resume(draft: Draft) -> None:
         slow = f"[[delay_ms:{draft.rng.randint(1, 2_000)}]]"
         draft.send(mode=draft.pick(("async", "wait", "stream")), text=f"{draft.rings()} {slow}")
     draft.crashes(draft.rng.randint(1, 5))
+    draft.windows("crash.surprise", draft.rng.randint(0, 2), draft.silos, low=0.1, high=1.0)
 
 
 def _recall_while_writing(draft: Draft) -> None:

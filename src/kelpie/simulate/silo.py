@@ -70,7 +70,12 @@ class SiloLife:
 
     async def _open_store(self, migrations: Sequence[Migration], host: Host, on_group: CommitListener) -> Database:
         database = self._remote or await self._machine.open_file(migrations, host, on_group)
-        return MortalDatabase(FaultPoints(database, self._machine.faults), self._trap)
+        return MortalDatabase(FaultPoints(database, self._machine.faults), self._trap, self._surprise)
+
+    def _surprise(self) -> None:
+        """Once the process is up: one that can't even start has no runs to harm."""
+        if self.ready and self._machine.faults.happens("crash.surprise", self.name):
+            raise ZeroDivisionError("a bug that the simulation planted")
 
     async def stop(self) -> None:
         """As a SIGTERM does."""

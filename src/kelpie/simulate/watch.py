@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from umi.storage import Changes, Database, Row, Write
 
+# Raises, now and then, what no code of ours expects.
+Surprise = Callable[[], None]
 # Kills the process if its plan says so at this point ("crash.before_commit"), and says whether it did.
 Trap = Callable[[str], bool]
 Queries = Sequence[tuple[str, tuple[Any, ...]]]
@@ -45,12 +47,13 @@ class WatchedDatabase:
 
 
 class MortalDatabase:
-    """A silo's own view of its store: the place where its process may die before or after a commit."""
+    """A silo's own view of its store: the place where its process may die before or after a commit, or meet a bug."""
 
-    def __init__(self, database: Database, trap: Trap) -> None:
-        self._database, self._trap = database, trap
+    def __init__(self, database: Database, trap: Trap, surprise: Surprise) -> None:
+        self._database, self._trap, self._surprise = database, trap, surprise
 
     async def read(self, queries: Queries, over: Changes | None = None) -> list[list[Row]]:
+        self._surprise()
         return await self._database.read(queries, over)
 
     async def commit(self, changes: Changes) -> list[Row]:

@@ -1,0 +1,57 @@
+"""Memory and the store without their defences: unguarded writes, lazy syncs, requests that count twice."""
+
+from kelpie.simulate.store import StoreServer
+from sim.mutants.planting import Mutant
+from umi import core
+from umi.entity import Block
+from umi.storage import Changes, engine
+from umi.storage.engine import Engine
+
+
+def check_then_append(patch):
+    """The block is read, its new value made up, and then written, whoever wrote it meanwhile."""
+
+    async def careless(view, tenant, scope, label, text, *, block_id, now_ms):
+        row = await view.one(core._BY_LABEL, tenant, scope, label)
+        if row is None:
+            block = Block(tenant=tenant, id=block_id, label=label, value=text, limit_chars=20_000)
+            return core.plan_create(block).extend(core.plan_attach(tenant, scope, block_id, label))
+        block = core.block_from_row(row)
+        value = f"{block.value}\n{text}" if block.value else text
+        return Changes().write("UPDATE block SET value = ? WHERE tenant = ? AND id = ?", value, tenant, block.id)
+
+    patch.setattr(core, "plan_append", careless)
+
+
+def edit_without_version(patch):
+    """A block is replaced as a whole, also if it is no longer the one that was read."""
+    careless = core._UPDATE.replace("version = ?", "? IS NOT NULL")
+    assert careless != core._UPDATE
+    patch.setattr(core, "_UPDATE", careless)
+
+
+def duplicates_count_twice(patch):
+    """The store does again what it is asked again."""
+    made = StoreServer.__init__
+
+    def forgetful(server, network, database, host):
+        made(server, network, database, host)
+        server.deduplicates = False
+
+    patch.setattr(StoreServer, "__init__", forgetful)
+
+
+def lazy_sync(patch):
+    """A commit is acknowledged before it is on the disk: synchronous=NORMAL."""
+    careless = engine._PRAGMAS.replace("synchronous=FULL", "synchronous=NORMAL")
+    assert careless != engine._PRAGMAS
+    patch.setattr(engine, "_PRAGMAS", careless)
+
+
+def doubt_is_not_ended(patch):
+    """A COMMIT that failed is forgotten, although the log may hold it."""
+
+    def forget(one):
+        one._in_doubt = False
+
+    patch.setattr(Engine, "_end_doubt", forget)

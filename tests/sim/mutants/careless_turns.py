@@ -1,0 +1,141 @@
+"""Turns and the inbox without their defences: what is told before it is true, and what is done twice or never."""
+
+import contextlib
+
+from kelpie.agents import agent as agents
+from kelpie.agents import calls, scene, turn
+from kelpie.agents.actor import AgentActor, TakeTurn
+from kelpie.agents.agent import ACTOR_KIND
+from kelpie.agents.inbox import Inbox, _Again
+from kelpie.agents.stream import RunStream
+from kelpie.agents.turn import Turn
+from kelpie.agents.work import Work
+from kelpie.errors import UmiError
+from kelpie.trajectories import runs, steps
+from kelpie.trajectories.records import Run
+from sim.mutants.planting import Mutant
+from umi.storage import Changes, View
+from umi.wire.types import ToolCall
+
+
+def acknowledge_before_commit(patch):
+    """A message is acknowledged once its commit was begun."""
+
+    async def accept(inbox, tenant, agent_id, incoming, options):
+        host, database = inbox._workshop.host, inbox._workshop.database
+        run = Run(
+            tenant=tenant,
+            id=host.ids.new("run"),
+            agent_id=agent_id,
+            status="created",
+            input=list(incoming),
+            options=options,
+            created_at_ms=host.clock.now_ms(),
+        )
+        stream, ref = RunStream(run), inbox.silo.ref(ACTOR_KIND, agent_id, tenant)
+        ref.reserve()
+
+        def told():
+            inbox._open[run.id] = stream
+            command = TakeTurn(stream)
+            host.spawn(inbox._see_through(stream, ref.tell(command, _Again(command))), f"run {run.id}")
+
+        async def commit():
+            try:
+                with contextlib.suppress(UmiError):
+                    await database.commit(agents.exists(ref.actor_id).extend(runs.plan_accept(run)).after(told))
+            finally:
+                ref.release()
+
+        host.spawn(commit(), f"commit of {run.id}")
+        return stream
+
+    patch.setattr(Inbox, "accept", accept)
+
+
+def event_before_commit(patch):
+    """What a step comes to is published, and then committed."""
+    commit_results = Turn._commit_results
+
+    class Later:
+        def __init__(self, placement):
+            self.changes = Changes()
+            self.actor_id = placement.actor_id
+
+        async def commit(self, changes):
+            self.changes = changes
+
+    async def publish_first(one, work):
+        placement = one._placement
+        one._placement = later = Later(placement)
+        try:
+            await commit_results(one, work)
+        finally:
+            one._placement = placement
+        await placement.commit(later.changes)
+
+    patch.setattr(Turn, "_commit_results", publish_first)
+
+
+def resume_repeats_a_tool(patch):
+    """The calls that a stopped process had begun are made again."""
+
+    async def again(one, step):
+        now = await scene.read(one._shop, one._placement, one._run.options.model)
+        found = await steps.calls_of(View(one._shop.database), step.tenant, step_id=step.id)
+        prepared = [
+            calls.prepare(call.number, ToolCall(call.tool_call_id, call.tool, call.arguments), now.tools)
+            for call in found
+        ]
+        one._steps.pop()
+        work = Work(
+            now, step, reply=None, incoming=[], assistant=None, prepared=prepared, base=Changes(), streamed=False
+        )
+        await one._commit_results(work)
+
+    patch.setattr(Turn, "_interrupt", again)
+
+
+def overlay_not_seen(patch):
+    """A call of a step reads what is stored, without what the calls before it planned."""
+    patch.setattr(turn, "View", lambda database, _planned=None: View(database))
+
+
+def scene_is_remembered(patch):
+    """An activation reads agent, blocks and tools once, and never asks whether the agent is still its own."""
+    read = scene.read
+    seen = {}
+
+    async def remembered(workshop, placement, model_handle):
+        if placement not in seen:
+            seen[placement] = await read(workshop, placement, model_handle)
+        return seen[placement]
+
+    patch.setattr(scene, "read", remembered)
+
+
+def earlier_runs_come_later(patch):
+    """What an earlier activation left half done waits until somebody asks for it."""
+
+    async def ignore(_actor, _run_id):
+        pass
+
+    patch.setattr(AgentActor, "_finish_earlier", ignore)
+
+
+def recovery_forgets(patch):
+    """A server that starts does not look for runs that its predecessor had acknowledged."""
+
+    async def none(_inbox):
+        return 0
+
+    patch.setattr(Inbox, "recover", none)
+
+
+def doubt_is_given_up(patch):
+    """A message whose commit nobody knows the end of is left to itself."""
+
+    async def give_up(_inbox, _run, _changes, _told, unknown):
+        raise unknown
+
+    patch.setattr(Inbox, "_end_doubt", give_up)

@@ -1,0 +1,69 @@
+"""What simulation runs is production: which modules, room by room, and how much of the rooms that promise the most."""
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+
+import pytest
+
+from sim import touched
+from tidy.tree import ROOT
+
+SEEDS = 8
+# Rooms that a message, a fact or a block goes through on its way from the socket to the disk: each module of these that
+# holds more than names and bounds is run, not a stand-in for it.
+ROOMS = {
+    "umi": "archival core entity index memory",
+    "umi/storage": "changes database engine page simulated sqlite",
+    "umi/wire": "anthropic anthropic_reply anthropic_request draft exchange faults openai openai_reply openai_request sse",
+    "kelpie/actors": "directory identity silo",
+    "kelpie/agents": "actor agent calls context create history inbox profile replies scene stream turn work",
+    "kelpie/api": "answer app failures gate house paging sse",
+    "kelpie/api/routes": "agent_parts agents archival blocks messages runs tools",
+    "kelpie/models": "providers registry scripted scripted_wire",
+    "kelpie/server": "build metrics",
+    "kelpie/tools": "arguments catalog custom memory source",
+    "kelpie/trajectories": "content messages records runs steps",
+}
+# What no simulation can run: the lock is the operating system's.
+REAL_ONLY = {"umi/storage/lock.py"}
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """{module: (lines, lines that ran)}"""
+    command = [sys.executable, touched.__file__, str(SEEDS)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return {path: (count, count - missed) for path, (count, missed) in json.loads(ran.stdout).items()}
+
+
+@pytest.mark.slow
+def test_every_room_on_a_messages_way_is_the_real_one(lines):
+    idle = [
+        f"{room}/{module}.py"
+        for room, modules in ROOMS.items()
+        for module in modules.split()
+        if lines.get(f"{room}/{module}.py", (0, 0))[1] < lines.get(f"{room}/{module}.py", (1, 0))[0] / 3
+    ]
+    assert idle == [], "\n".join(f"{path}: {lines.get(path)}" for path in idle)
+
+
+@pytest.mark.parametrize(
+    ("what", "where"),
+    [("actors", "kelpie/actors/"), ("storage", "umi/storage/"), ("the turn", "kelpie/agents/turn.py")],
+)
+def test_nine_lines_of_ten_of_what_promises_the_most_are_run(lines, what, where):
+    ours = {path: found for path, found in lines.items() if path.startswith(where) and path not in REAL_ONLY}
+    total, ran = (sum(counts) for counts in zip(*ours.values(), strict=True))
+    assert ran >= 0.9 * total, f"{what}: {ran} of {total}; {ours}"
+
+
+def test_no_module_of_the_simulator_is_production(lines):
+    """Production imports none of it: what is measured here would otherwise be measured against itself."""
+    rooms = defaultdict(set)
+    for module in (ROOT / "src").rglob("*.py"):
+        path = str(module.relative_to(ROOT / "src"))
+        if "import kelpie.simulate" in (text := module.read_text()) or "from kelpie.simulate" in text:
+            rooms[path.rpartition("/")[0]].add(path)
+    assert set(rooms) <= {"kelpie/simulate", "kelpie/cli"}
