@@ -1,6 +1,6 @@
 """One seed, one trace, byte for byte: whole worlds in other processes, under other hash seeds, heaps and orders."""
 
-from sim import digests
+from benchmarks import one_trace as digests
 
 SEEDS = list(range(1, 11))
 

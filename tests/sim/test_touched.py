@@ -16,7 +16,7 @@ SEEDS = 8
 ROOMS = {
     "umi": "archival core entity index memory",
     "umi/storage": "changes database engine page simulated sqlite",
-    "umi/wire": "anthropic anthropic_reply anthropic_request draft exchange faults openai openai_reply openai_request sse",
+    "umi/wire": "anthropic anthropic_reply anthropic_request draft exchange openai openai_reply openai_request sse",
     "kelpie/actors": "directory identity silo",
     "kelpie/agents": "actor agent calls context create history inbox profile replies scene stream turn work",
     "kelpie/api": "answer app failures gate house paging sse",

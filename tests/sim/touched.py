@@ -1,4 +1,4 @@
-"""Which production code simulated runs really go through, line by line. As a program: `python tests/sim/touched.py SEEDS`.
+"""Which production code simulated runs go through, line by line. As a program: `python tests/sim/touched.py SEEDS`.
 
 A process of its own, because lines that run while a module is imported count as well.
 """

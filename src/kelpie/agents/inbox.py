@@ -195,7 +195,7 @@ class _Place:
 
 class _Again:
     """Whether a run is tried again: after a fault of the store or a lost activation always, with growing pauses;
-    after a bug of ours a few times, then to close it: that keeps its message in the history, so it is tried for long."""
+    after a bug of ours a few times, then to close it, for longer: closing is what keeps its message in the history."""
 
     def __init__(self, command: TakeTurn) -> None:
         self._command = command

@@ -162,7 +162,7 @@ class Draft:
             self.fault(kind, lane, times=self.rng.randint(1, 3))
             return
         rate = round(low * (high / low) ** self.rng.random(), 3)
-        self.fault(kind, lane, for_ms=self.between(20, max(2_000, self.spread_ms)), rate=rate)
+        self.fault(kind, lane, for_ms=self.between(max(20, self.spread_ms / 20), max(2_000, self.spread_ms)), rate=rate)
 
     def windows(self, kinds: str, count: int, lanes: Any = ("",), **rates: float) -> None:
         for _ in range(count):
@@ -184,8 +184,11 @@ class Draft:
                 self.fault(kind, self.pick(self.silos), for_ms=down_ms)
 
     def partitions(self, count: int) -> None:
+        """Half of them between a silo and its store, if that is elsewhere: who waits there can't know what happened."""
+        stores = [link for link in self.links if link.endswith(">store")]
         for _ in range(count):
-            kind, link = self.pick(("network.partition", "network.one_way")), self.pick(self.links)
+            kind = self.pick(("network.partition", "network.one_way"))
+            link = self.pick(stores if stores and self.chance(0.5) else self.links)
             if kind == "network.one_way" and self.chance(0.5):
                 link = ">".join(reversed(link.split(">")))
             self.fault(kind, link, for_ms=self.between(100, 20_000))

@@ -52,17 +52,17 @@ class Nemesis:
 
     async def _crash(self, event: Event) -> None:
         name = self._world.store_name if event.kind == "crash.store" else event.lane
-        if self._world.kill(name, event.for_ms):
+        if self._world.kill(name, event.for_ms, event.id):
             self._world.faults.fire(event.kind)
 
     async def _trap(self, event: Event) -> None:
-        self._world.traps[event.lane, event.kind] = event.for_ms
+        self._world.traps[event.lane, event.kind] = event
 
     async def _pause(self, event: Event) -> None:
-        if self._world.pause(event.lane):
+        if self._world.pause(event.lane, event.id):
             self._world.faults.fire(event.kind)
             await self._lasts(event)
-            self._world.resume(event.lane)
+            self._world.resume(event.lane, event.id)
 
     async def _power_cut(self, event: Event) -> None:
         """In the middle of what the disk does next."""
@@ -72,7 +72,7 @@ class Nemesis:
     async def _crash_in_recovery(self, event: Event) -> None:
         """Power fails now, and again while what that left is recovered."""
         self._world.recovery_cut = event.args["after"]
-        self._world.lose_power(event.for_ms)
+        self._world.lose_power(event.for_ms, event.id)
 
     async def _bit_flip(self, event: Event) -> None:
         files = self._world.disk.files.by_name

@@ -3,15 +3,19 @@
 import dataclasses
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from kelpie.simulate.clients import Clients, Lost, Reply
 from kelpie.simulate.world import World
-from umi.dst.history import REGISTER, UndecidedHistory, check
+from umi.dst.history import REGISTER, Operation, UndecidedHistory, check
+from umi.wire.types import Request
 
 _PATIENCE_MS = 60_000
+_TEXT = dataclasses.replace(REGISTER, initial="")  # one field
+_BOARD = re.compile(r"<board>.*?\n<value>\n(.*?)\n</value>\n</board>", re.DOTALL)  # as a prompt shows the block
 # Rows whose owner is gone. Contents are shared and stay on purpose.
 _ORPHANS = {
     "messages of no agent": "SELECT id FROM message m WHERE NOT EXISTS"
@@ -156,12 +160,51 @@ class Promises:
             if number not in self._clients.dismissed:
                 await self._last_look(f"agent-{number}", f"/v1/agents/{agent_id}", "description")
         try:
-            found = check(history.operations, dataclasses.replace(REGISTER, initial=""))
+            found = check(history.operations, _TEXT)
+            if not found:
+                self._prompts_show_memory()
         except UndecidedHistory as error:
             self._world.story.tell("world", f"a history could not be decided: {error}", "log")
             return
         for violation in found:
             self._breaks("operations are linearizable", str(violation))
+
+    def _prompts_show_memory(self) -> None:
+        """A prompt is a reading of memory like any other: of the board as it was at some moment since the message was
+        sent, or since the step before was asked. Each is judged alone: together they would overlap too much."""
+        # Twice the numbers, so that there is room for a reading between any two events.
+        board = [
+            dataclasses.replace(one, invoked=2 * one.invoked, returned=2 * one.returned)
+            for one in self._clients.history.operations
+            if one.key == "board"
+        ]
+        for reading in self._prompts(board):
+            if check([*board, reading], _TEXT):
+                self._breaks(
+                    "prompts show memory as it is", f"the model was shown what the board did not hold: {reading}"
+                )
+
+    def _prompts(self, board: list[Operation]) -> Iterator[Operation]:
+        ahead_ms = self._world.host.clock.monotonic_ms() - self._world.loop.virtual_ms
+        began_ms = {seen.text: seen.began_ms + ahead_ms for seen in self._clients.sent}
+        first_asked_ms: dict[tuple[str, int], float] = {}
+        for shown in self._world.shown:
+            value, step = _BOARD.search(shown.request.messages[0].text), _replies_so_far(shown.request)
+            if shown.text not in began_ms or value is None:
+                continue
+            first_asked_ms.setdefault((shown.text, step), shown.at_ms)
+            since_ms = first_asked_ms.get((shown.text, step - 1), began_ms[shown.text])
+            yield Operation(
+                key="board",
+                name="read",
+                argument=None,
+                client=f"the model, for {shown.text.partition(':')[0]}",
+                invoked=1 + max((number for number, at_ms in _events(board) if at_ms < since_ms), default=0),
+                invoked_ms=since_ms,
+                returned=1 + max((number for number, at_ms in _events(board) if at_ms <= shown.at_ms), default=0),
+                returned_ms=shown.at_ms,
+                result=value[1],
+            )
 
     async def _last_look(self, key: str, path: str, field: str) -> None:
         operation = self._clients.history.invoke(key, "read", client="the end")
@@ -203,12 +246,15 @@ class Promises:
             self._breaks("block changes stay, once", text)
 
     async def _calls_see_each_other(self) -> None:
-        """In one step a later call sees what an earlier one wrote: replacing a line that was just added succeeds."""
+        """In one step a later call sees what an earlier one wrote: a line that was just added is there to be replaced
+        (a store that fails may refuse the call for its own reasons)."""
         sql = (
             "SELECT later.arguments FROM call later JOIN call earlier ON earlier.step_id = later.step_id"
             " AND earlier.number < later.number AND earlier.tool = 'core_memory_append' AND NOT earlier.is_error"
-            " AND earlier.state = 'done' WHERE later.tool = 'core_memory_replace' AND later.is_error"
-            " AND later.state = 'done' AND instr(earlier.arguments, json_extract(later.arguments, '$.old_content'))"
+            " AND earlier.state = 'done' JOIN message ON message.id = later.result_message_id"
+            " WHERE later.tool = 'core_memory_replace' AND later.is_error AND later.state = 'done'"
+            " AND instr(message.body, CAST('is not in block' AS BLOB))"
+            " AND instr(earlier.arguments, json_extract(later.arguments, '$.old_content'))"
         )
         for (arguments,) in await self._rows(sql):
             self._breaks("a call sees the calls before it", f"replacing failed: {arguments}")
@@ -265,6 +311,20 @@ def _differences(one: Counter[tuple[str, str]], other: Counter[tuple[str, str]])
     for key in sorted({*one, *other}):
         if one[key] != other[key]:
             yield key
+
+
+def _replies_so_far(request: Request) -> int:
+    """How many steps of its run came before this one."""
+    after = itertools.takewhile(lambda one: one.role != "user", reversed(request.messages))
+    return sum(1 for one in after if one.role == "assistant")
+
+
+def _events(operations: list[Operation]) -> Iterator[tuple[int, float]]:
+    """The numbers and moments at which they were invoked and returned."""
+    for one in operations:
+        yield one.invoked, one.invoked_ms
+        if not one.is_unknown:
+            yield int(one.returned), one.returned_ms
 
 
 def _word(outcome: str) -> str:

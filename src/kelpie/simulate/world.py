@@ -15,7 +15,7 @@ import msgspec
 from kelpie.server.build import MIGRATIONS
 from kelpie.simulate.invariants import Invariants
 from kelpie.simulate.kinds import KINDS
-from kelpie.simulate.plan import Plan
+from kelpie.simulate.plan import Event, Plan
 from kelpie.simulate.provider import PROVIDER, Shown, SimProvider
 from kelpie.simulate.silo import Machine, SiloLife
 from kelpie.simulate.store import STORE, StoreServer
@@ -34,6 +34,7 @@ from umi.errors import StoreError
 from umi.storage import Migration, SqliteDatabase
 from umi.storage.sqlite import CommitListener
 
+FAULTS_TOLD_MAX = 5  # of each kind, as moments of the story
 RESTART_MS = 300.0  # until a process that could not start is started again
 
 
@@ -90,13 +91,14 @@ class World:
             on_power_cut=self._power_is_out,
         )
         self.story = Story(lambda: loop.virtual_ms)
+        self.faults.on_happening = self._tell_fault
         self.broken: list[Violation] = []
         self.invariants = Invariants(self.breaks)
         self.bell = Bell()
         self.shown: list[Shown] = []
         self._machine = Machine(plan.options, self.network, self.faults, self.bell, self.invariants, self._open_file)
         self.limits = Limits()
-        self.traps: dict[tuple[str, str], float] = {}  # (silo, point) -> how long it stays down
+        self.traps: dict[tuple[str, str], Event] = {}  # (silo, point) -> the fault that kills it there
         self.clocks: dict[str, SimClock] = {}
         self.database: SqliteDatabase | None = None  # of the living store process
         self.recovery_cut: int | None = None  # operations until the power fails again in the next recovery
@@ -120,6 +122,13 @@ class World:
             return
         self.broken.append(Violation(promise, text, round(self.loop.virtual_ms, 3)))
         self.story.tell("world", f"{promise}: {text}", "broken")
+
+    def _tell_fault(self, kind: str, name: str) -> None:
+        """The first times that a window's fault really happens; a reader has enough of it then."""
+        if self.faults.fired[kind] <= FAULTS_TOLD_MAX:
+            where = kind.partition(".")[0]
+            lane = where if where in ("disk", "model") else name or where
+            self.story.tell(lane, f"{kind} happens{f' to {name}' if lane == 'disk' else ''}", "fault")
 
     # ---- processes
 
@@ -198,8 +207,8 @@ class World:
 
     # ---- what becomes of them
 
-    def kill(self, name: str, down_ms: float) -> bool:
-        """End a process where it stands. False if there is none."""
+    def kill(self, name: str, down_ms: float, event: str = "") -> bool:
+        """End a process where it stands. False if there is none. `event` is the fault of the plan that does it."""
         life = self._lives[name]
         if life.died.done():
             return False
@@ -210,12 +219,12 @@ class World:
         self.loop.freeze(life.incarnation)
         self.network.leave(name)
         life.died.set_result(down_ms)
-        self.story.tell(name, f"died; back in {down_ms:,.0f} ms", "fault")
+        self.story.tell(name, f"died; back in {down_ms:,.0f} ms", "fault", event)
         return True
 
-    def lose_power(self, down_ms: float) -> None:
+    def lose_power(self, down_ms: float, event: str = "") -> None:
         """The machine with the disk loses power."""
-        self.kill(self.store_name, down_ms)
+        self.kill(self.store_name, down_ms, event)
         self.disk.crash()
 
     def _power_is_out(self) -> None:
@@ -227,26 +236,26 @@ class World:
 
     def trap(self, silo: str, point: str) -> bool:
         """Whether the process dies here; called at the edge of each of its commits."""
-        down_ms = self.traps.pop((silo, point), None)
-        if down_ms is None:
+        trapped = self.traps.pop((silo, point), None)
+        if trapped is None:
             return False
         self.faults.fire(point)
-        return self.kill(silo, down_ms)
+        return self.kill(silo, trapped.for_ms, trapped.id)
 
-    def pause(self, name: str) -> bool:
+    def pause(self, name: str, event: str = "") -> bool:
         life = self._lives[name]
         if not life.is_up or name in self._paused:
             return False
         self._paused[name] = life.incarnation
         self.loop.pause(life.incarnation)
-        self.story.tell(name, "stands still", "fault")
+        self.story.tell(name, "stands still", "fault", event)
         return True
 
-    def resume(self, name: str) -> None:
+    def resume(self, name: str, event: str = "") -> None:
         incarnation = self._paused.pop(name, None)
         if incarnation is not None:
             self.loop.resume(incarnation)
-            self.story.tell(name, "goes on")
+            self.story.tell(name, "goes on", "", event)
 
     def apply_limits(self) -> None:
         """Bound, or unbind again, every silo that is up."""

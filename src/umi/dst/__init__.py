@@ -16,6 +16,8 @@ Simulation, for tests; production imports none of it (a Memory with a seed does)
     faults.py    Faults: what goes wrong, by name, and how often it really did
     disk.py      SimDisk: SQLite's files in memory, under power loss and every other fault of a disk
     disk_files.py, disk_vfs.py, disk_replay.py  what its files hold; its door for SQLite; a log's every ending
+    network.py   SimNetwork: messages between nodes, pipes, partitions
+    http.py      streaming ASGI over that network
     history.py   what clients saw, and whether any order of the operations explains it
 
 Everything else receives a Host. Nothing else reads the wall clock or draws randomness (a lint enforces it), so

@@ -8,7 +8,7 @@ The kinds here are those of a machine and its network. Another room's are handed
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -71,6 +71,7 @@ class Faults:
     def __init__(self, rng: Rng, kinds: Mapping[str, str] = KINDS) -> None:
         self.kinds = kinds
         self.fired: Counter[str] = Counter()
+        self.on_happening: Callable[[str, str], None] | None = None  # told (kind, name) of each one that `happens`
         self.armed = False  # anything may happen at all: lets the ordinary path cost nothing
         self._rng = rng
         self._draws: dict[str, Rng] = {}
@@ -102,6 +103,8 @@ class Faults:
         if not self.decide(kind, name, key):
             return False
         self.fire(kind)
+        if self.on_happening is not None:
+            self.on_happening(kind, name)
         return True
 
     def decide(self, kind: str, name: str = "", key: str | None = None) -> bool:

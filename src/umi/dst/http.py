@@ -96,7 +96,7 @@ class _Exchange:
         return Answer(status, named, self._chunks(), self)
 
     async def _chunks(self) -> AsyncIterator[bytes]:
-        name, number = f"{self._source}<{self._target}", 0
+        name, number = f"{self._target}>{self._source}", 0
         try:
             while (chunk := await self._client.next()) is not None:
                 self._unread_bytes -= len(chunk)
