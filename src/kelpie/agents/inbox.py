@@ -216,7 +216,8 @@ class _Again:
             if self._bugs == limits.RUN_BUG_ATTEMPTS_MAX:
                 self._command.give_up = _record(error)
         delay_ms = self._delay_ms
-        self._delay_ms = min(2 * delay_ms, limits.RUN_RETRY_DELAY_MS_MAX)
+        most_ms = limits.RUN_FENCED_DELAY_MS_MAX if isinstance(error, Fenced) else limits.RUN_RETRY_DELAY_MS_MAX
+        self._delay_ms = min(2 * delay_ms, max(most_ms, delay_ms))
         return delay_ms
 
 

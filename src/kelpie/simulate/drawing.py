@@ -189,9 +189,10 @@ class Draft:
         for _ in range(count):
             kind = self.pick(("network.partition", "network.one_way"))
             link = self.pick(stores if stores and self.chance(0.5) else self.links)
+            for_ms = self.between(2_000 if link in stores else 100, 20_000)  # a silo asks its store for 3 s
             if kind == "network.one_way" and self.chance(0.5):
                 link = ">".join(reversed(link.split(">")))
-            self.fault(kind, link, for_ms=self.between(100, 20_000))
+            self.fault(kind, link, for_ms=for_ms)
 
     def clocks(self, count: int) -> None:
         for _ in range(count):

@@ -87,13 +87,17 @@ def _recall_while_writing(draft: Draft) -> None:
 
 
 def _hot_agent(draft: Draft) -> None:
-    draft.house(silos=draft.rng.randint(1, 2), agents=4)
+    draft.house(silos=draft.rng.randint(1, 2), remote=draft.chance(0.5) or None, agents=4)
     draft.spread_ms = min(draft.spread_ms, 1_000.0)
     for _ in range(draft.rng.randint(8, 16)):
         draft.send(agent=0 if draft.chance(0.7) else None)
     for kind in ("resource.queue_full", "resource.open_runs"):
         if draft.chance(0.6):
             draft.fault(kind, at_ms=draft.moment(0.3), for_ms=draft.between(200, 5_000), most=draft.rng.randint(1, 3))
+    if draft.options.remote:
+        draft.partitions(draft.rng.randint(0, 2))
+    else:
+        draft.windows(BAD_DISK, draft.rng.randint(0, 2), low=0.01, high=0.3)
     draft.ops(3, "list read")
 
 

@@ -11,9 +11,11 @@ from umi.storage import Changes, Page, Row, View, paged
 
 _COLUMNS = "tenant, id, agent_id, status, stop_reason, input, options, error, created_at_ms, completed_at_ms"
 _INSERT = "INSERT INTO run VALUES (NULL, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, NULL)"
-_OPEN = f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') ORDER BY seq"
+# A run that has begun comes first, also before one that was committed earlier and not heard of until later.
+_IN_TURN = "ORDER BY status = 'created', seq"
+_OPEN = f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') {_IN_TURN}"
 _OPEN_OF_AGENT = (
-    f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') AND tenant = ? AND agent_id = ? ORDER BY seq"
+    f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') AND tenant = ? AND agent_id = ? {_IN_TURN}"
 )
 # For a JSON list of agents: agent, stop reason, times of the newest run that ended.
 LAST_ENDED = (
@@ -103,7 +105,8 @@ async def get(view: View, tenant: str, run_id: str) -> Run:
 
 
 async def open_runs(view: View) -> list[Run]:
-    """Every acknowledged run that has not ended, of all tenants, oldest first: what a restart has to finish."""
+    """Every acknowledged run that has not ended, of all tenants: what a restart has to finish. Those that have begun
+    come first, then the oldest."""
     return [run_from_row(row) for row in await view.fetch(_OPEN)]
 
 
