@@ -21,6 +21,7 @@ class Draft:
         self.rng = Rng(f"{scenario}/{seed}/plan")
         self.spread_ms = self.pick(_SPREADS_MS)
         self.begins_ms = 0.0  # of what is drawn from here on
+        self.density = 1  # how often everything is drawn that is drawn several times
         self.options = Options()
         self.events: list[Event] = []
 
@@ -76,7 +77,7 @@ class Draft:
 
     def ops(self, count: int, kinds: str) -> None:
         """`kinds` are names of operations, the more often the likelier."""
-        for _ in range(count):
+        for _ in range(count * self.density):
             kind = self.pick(kinds.split())
             if kind == "send":
                 self.send()
@@ -165,13 +166,13 @@ class Draft:
         self.fault(kind, lane, for_ms=self.between(max(20, self.spread_ms / 20), max(2_000, self.spread_ms)), rate=rate)
 
     def windows(self, kinds: str, count: int, lanes: Any = ("",), **rates: float) -> None:
-        for _ in range(count):
+        for _ in range(count * self.density):
             self.window(self.pick(kinds.split()), self.pick(lanes), **rates)
 
     def crashes(self, count: int) -> None:
         """Of processes, at any moment or at the edge of a commit, and of the machine with the disk."""
         kinds = ["crash.silo", "crash.silo", "crash.before_commit", "crash.after_commit", "crash.store"]
-        for _ in range(count):
+        for _ in range(count * self.density):
             kind = self.pick((*kinds, "disk.power_cut", "disk.crash_in_recovery"))
             down_ms = self.between(50, 8_000)
             if kind == "disk.power_cut":

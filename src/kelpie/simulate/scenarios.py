@@ -170,6 +170,23 @@ def _everything(draft: Draft) -> None:
         draft.fault("crash.paused", draft.pick(draft.silos), for_ms=draft.between(200, 30_000))
 
 
+def _crowded(draft: Draft) -> None:
+    """Any of the others, with three times as much of everything: some bugs need a crowd."""
+    draft.density = 3
+    draft.pick(_CROWDED)(draft)
+
+
+_CROWDED = (
+    _turn_under_crash,
+    _recall_while_writing,
+    _paused_silo,
+    _partition,
+    _dying_disk,
+    _restart_storm,
+    _everything,
+)
+
+
 SCENARIOS: dict[str, Scenario] = {
     one.name: one
     for one in (
@@ -188,6 +205,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("restart-storm", "whatever dies however often, everything ends", _restart_storm),
         Scenario("bad-provider", "a model or tool that misbehaves fails its own run at most", _bad_provider),
         Scenario("everything", "all of it at once", _everything),
+        Scenario("crowded", "three times as much of everything", _crowded),
     )
 }
 # Scenario -> the module whose room it belongs to.

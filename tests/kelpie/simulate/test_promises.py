@@ -83,7 +83,6 @@ def test_nothing_is_wrong_with_what_nobody_bent(bent):
         ("no tool runs twice", "UPDATE call SET arguments = '{\"what\": \"nobody\"}' WHERE tool = 'ring'"),
         ("operations are linearizable", "UPDATE block SET value = 'op-99' WHERE label = 'board'"),
         ("block changes stay, once", "UPDATE block SET value = 'a line' WHERE label = 'notes'"),
-        ("a call sees the calls before it", "UPDATE call SET is_error = 1 WHERE tool = 'core_memory_replace'"),
         ("acknowledged facts stay", "DELETE FROM fact"),
         ("list = get = search", "DELETE FROM fact_text"),
         ("no orphans", "UPDATE call SET state = 'intent'"),
