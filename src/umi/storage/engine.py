@@ -76,12 +76,14 @@ class Engine:
         self.path = path
         self._wal_pages = 0
         self._in_doubt = False
+        self._is_suspect = False  # an error of the machine may have left something wrong in the connection's memory
+        self._vfs = vfs
         self._connection: apsw.Connection | None = None
         self._lock: FileLock | None = FileLock(path) if vfs is None and path != ":memory:" else None
         try:
             if self._lock is not None:
                 _refuse_unusable(path)
-            self._connection = apsw.Connection(path, vfs=vfs)
+            self._connect()
             self._prepare(list(migrations))
         except (*_FAILURES, UnicodeDecodeError) as error:
             self.close()
@@ -90,11 +92,14 @@ class Engine:
             self.close()
             raise
 
-    def _prepare(self, migrations: list[Migration]) -> None:
+    def _connect(self) -> None:
+        self._connection = apsw.Connection(self.path, vfs=self._vfs)
         for pragma in _PRAGMAS.strip().split("\n"):
             self._execute(pragma)
         self._keep_recovered()
         self._sql.set_wal_hook(self._on_wal_commit)
+
+    def _prepare(self, migrations: list[Migration]) -> None:
         self._execute(_SCHEMA_TABLE)
         found: dict[str, int] = dict(self._execute("SELECT room, number FROM room_schema"))
         known: dict[str, int] = {}
@@ -139,23 +144,30 @@ class Engine:
 
     def run(self, batch: Batch) -> None:
         """Fill in the outcome of every job: reads first, on the state before the batch's commits."""
-        try:
-            self._settle()
-        except _FAILURES as error:
-            _fail([*batch.reads, *batch.commits], self._as_store_error(error))
-            return
         for read in batch.reads:
-            try:
-                read.outcome = self._read(read)
-            except Exception as error:  # noqa: BLE001 - the boundary of one caller's job: it becomes that job's outcome
-                read.outcome = self._as_store_error(error)
-        if batch.commits:
+            if self._is_settled([read]):
+                try:
+                    read.outcome = self._read(read)
+                except Exception as error:  # noqa: BLE001 - the boundary of one caller's job: it becomes its outcome
+                    read.outcome = self._as_store_error(error)
+        if batch.commits and self._is_settled(batch.commits):
             self._commit_group(batch.commits)
         if self._wal_pages >= limits.WAL_PAGES_BEFORE_CHECKPOINT:
             self.checkpoint()
 
+    def _is_settled(self, jobs: Iterable[Read | Commit]) -> bool:
+        """Whether the connection can be used; else that is the outcome of `jobs`."""
+        try:
+            self._settle()
+        except _FAILURES as error:
+            _fail(jobs, self._as_store_error(error))
+            return False
+        return True
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file. A failure is harmless here: the log keeps the commits."""
+        if self._connection is None:
+            return
         with contextlib.suppress(*_FAILURES):
             self._sql.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._wal_pages = 0
@@ -165,10 +177,10 @@ class Engine:
         if self._connection is not None:
             with contextlib.suppress(*_FAILURES):
                 self._settle()
-            if self._in_doubt:  # leave the log as a kill would: the next opening keeps whatever it finds there
-                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            else:
-                self.checkpoint()
+            if self._in_doubt:
+                self._let_go()
+            self.checkpoint()
+        if self._connection is not None:
             with contextlib.suppress(*_FAILURES):
                 self._connection.close()
             self._connection = None
@@ -177,11 +189,33 @@ class Engine:
             self._lock = None
 
     def _settle(self) -> None:
-        """End what an earlier batch could not: its transaction, if there was no memory for ROLLBACK either, and the
-        doubt about its COMMIT."""
-        if self._sql.in_transaction:
-            self._execute("ROLLBACK")
-        self._end_doubt()
+        """End what an earlier job could not: its transaction, if there was no memory for ROLLBACK either, and the doubt
+        about its COMMIT. After an error of the machine go on with a new connection."""
+        if self._connection is not None:
+            if self._sql.in_transaction:
+                self._execute("ROLLBACK")
+            self._end_doubt()
+        if self._is_suspect and self.path != ":memory:":
+            self._reconnect()
+        self._is_suspect = False
+
+    def _reconnect(self) -> None:
+        """What a connection keeps in memory can't be trusted once reading or writing failed under it. SQLite's own
+        pages can; its full-text index can't: after one read error, `rank` was NULL for as long as it lived."""
+        self._let_go()
+        try:
+            self._connect()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """Close the connection and leave the log as a kill would: the next one keeps whatever it finds there."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(*_FAILURES):
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                connection.close()
 
     def _end_doubt(self) -> None:
         """Decide a COMMIT that failed, before anybody reads.
@@ -233,8 +267,8 @@ class Engine:
             self._execute("BEGIN IMMEDIATE")
             for commit in commits:
                 self._attempt(commit)
-                if not self._sql.in_transaction and isinstance(commit.outcome, Exception):
-                    # A full disk or an I/O error rolls the whole transaction back: nobody's commit was written.
+                if isinstance(commit.outcome, Exception) and (self._is_suspect or not self._sql.in_transaction):
+                    # Some errors of the machine roll the whole transaction back, and on none can the others build.
                     _fail(commits, commit.outcome)
                     return
             if not all(isinstance(commit.outcome, Exception) for commit in commits):
@@ -267,7 +301,7 @@ class Engine:
         except apsw.FullError as error:  # the frame that makes the commit valid is the last one: it isn't there
             _fail(commits, self._as_store_error(error))
         except _FAILURES as error:
-            self._in_doubt = True
+            self._in_doubt = self._is_suspect = True
             unknown = CommitUnknown(
                 f"COMMIT on {self.path} failed ({error}); the outcome is unknown, reload before going on"
             )
@@ -275,6 +309,8 @@ class Engine:
             _fail(commits, unknown)
 
     def _as_store_error(self, error: Exception) -> Exception:
+        if isinstance(error, (apsw.IOError, apsw.FullError, apsw.NoMemError, MemoryError)):
+            self._is_suspect = True
         if isinstance(error, UnicodeEncodeError):
             refused = InvalidInput(f"a text holds {error.object[error.start]!a}, which is no character; leave it out")
             refused.__cause__ = error

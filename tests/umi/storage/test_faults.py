@@ -10,9 +10,12 @@ import textwrap
 import apsw
 import pytest
 
+from umi.dst.disk import SimDisk
+from umi.dst.rng import Rng
 from umi.errors import CommitUnknown, Conflict, StoreError, StoreFull
 from umi.storage import Migration, SqliteDatabase
 from umi.storage import engine as engine_module
+from umi.storage.engine import Batch, Commit, Engine, Read, Write
 
 from .conftest import ALL, ITEMS, put
 
@@ -299,3 +302,42 @@ async def test_a_killed_writer_loses_no_acknowledged_commit_and_leaves_no_half_o
     assert set(promised) <= set(halves)
     assert set(halves.values()) == {"left,right"}
     await database.close()
+
+
+WORDS = [
+    Migration(
+        "words",
+        1,
+        "CREATE TABLE word (tenant TEXT NOT NULL, text TEXT NOT NULL) STRICT;"
+        " CREATE VIRTUAL TABLE word_text USING fts5(own, content='', contentless_delete=1)",
+    )
+]
+FIND = ("SELECT rowid, rank FROM word_text WHERE word_text MATCH 'cat' ORDER BY rank", ())
+
+
+def add_word(number):
+    return Commit([Write("INSERT INTO word_text (rowid, own) VALUES (?, 'cat')", (number,))])
+
+
+@pytest.mark.parametrize("kind", ["disk.read_error", "disk.out_of_memory", "disk.write_error", "disk.full"])
+def test_the_full_text_index_is_right_after_an_error_anywhere(kind):
+    """SQLite's full-text index keeps what it has read in memory, also what a failed read left half done there: without
+    a new connection, `rank` was NULL for as long as the old one lived."""
+    fired = 0
+    for after in range(40):
+        disk = SimDisk(Rng(f"{kind}/{after}"))
+        engine = Engine(f"{disk.mount()}/store.db", WORDS, vfs=disk.vfs)
+        engine.run(Batch(commits=[add_word(1)]))
+        engine.close()
+        engine = Engine(f"{disk.mount()}/store.db", WORDS, vfs=disk.vfs)
+        disk.faults.plan(kind, after=after)
+        adding = add_word(2)
+        engine.run(Batch(commits=[adding]))
+        fired += disk.faults.fired[kind]
+        disk.faults.stop()
+        found = Read([FIND])
+        engine.run(Batch(reads=[found]))
+        assert [row[0] for row in found.outcome[0]] == ([1] if isinstance(adding.outcome, Exception) else [1, 2])
+        assert all(rank < 0 for _, rank in found.outcome[0])
+        engine.close()
+    assert fired >= 1
