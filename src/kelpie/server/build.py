@@ -93,7 +93,7 @@ class Server:
     """
 
     def __init__(self, config: Config, host: Host, outside: Outside) -> None:
-        self.config, self.host, self._outside = config, host, outside
+        self.config, self.host, self.outside = config, host, outside
         self.version = version("kelpie")
         self.redact = Redactor(config.secrets)
         self.events = Events()
@@ -128,7 +128,7 @@ class Server:
     async def start(self) -> None:
         """Open the store and go on with every run that had not ended. Raises StoreError."""
         assert not self.is_started, "the server is running already"
-        database = await self._outside.open_store(MIGRATIONS, self.host, self._on_group)
+        database = await self.outside.open_store(MIGRATIONS, self.host, self._on_group)
         try:
             await self._move_in(database)
         except BaseException:
@@ -139,7 +139,7 @@ class Server:
     async def _move_in(self, database: Database) -> None:
         config, host = self.config, self.host
         workshop = Workshop(database, host, self.events, self.models, self.catalog)
-        silo = Silo(self._outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
+        silo = Silo(self.outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
         inbox = Inbox(workshop, silo)
         for tenant in {DEFAULT_TENANT, *config.keys.values()}:
             view, builtins = View(database), self.catalog.builtins.values()
@@ -174,7 +174,7 @@ class Server:
         await self.analyst.close()
         if self._local is not None:
             await self._local.close()
-        await self._outside.transport.aclose()
+        await self.outside.transport.aclose()
         await database.close()
         if self._close_traces is not None:
             self._close_traces()

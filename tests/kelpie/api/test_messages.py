@@ -5,11 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kelpie.actors import limits as actor_limits
-
 
 def test_a_full_mailbox_is_429_and_nothing_is_stored(live, http, monkeypatch):
-    monkeypatch.setattr(actor_limits, "MAILBOX_MESSAGES_MAX", 1)
+    monkeypatch.setattr(live.server.app.state.house.inbox.silo, "mailbox_messages_max", 1)
     agent = live.agent()
     path = f"/v1/agents/{agent['id']}/messages/async"
     answers = [http.post(path, json={"input": "[[delay_ms:200]]"}) for _ in range(5)]
@@ -107,3 +105,19 @@ def test_clients_get_what_their_generation_expects(live, http, headers, is_new):
     listed = http.get("/v1/agents/", params=asked, headers=headers).json()[0]
     assert (listed["tools"], listed["tags"]) == ([], ["t"])
     assert http.get(f"/v1/agents/{agent['id']}", headers=headers).json() == agent
+
+
+def test_a_server_with_as_many_open_runs_as_it_may_is_429_and_nothing_is_stored(live, http, monkeypatch):
+    inbox = live.server.app.state.house.inbox
+    monkeypatch.setattr(inbox, "runs_open_max", 1)
+    slow, other = live.agent(), live.agent()
+    path = f"/v1/agents/{slow['id']}/messages/async"
+    run = http.post(path, json={"input": "[[delay_ms:300]]"}).json()
+    refused = live.send(other["id"], "Hi")
+    assert refused.status_code == 429
+    assert "open runs; nothing was stored" in refused.json()["detail"]
+    assert http.get("/v1/runs/", params={"agent_id": other["id"]}).json() == []
+    live.run(inbox.stream_of(run["id"]).wait())
+    while inbox.open:
+        time.sleep(0.01)
+    assert live.send(other["id"], "Hi").status_code == 200

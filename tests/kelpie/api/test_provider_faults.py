@@ -43,13 +43,13 @@ def test_a_failing_provider_is_an_error_that_says_how(live, directive, status, k
 def test_a_provider_that_stalls_is_a_timeout(start):
     live = start()
     agent = live.agent()
-    send, asked = live.server._transport.send, []
+    send, asked = live.server.outside.transport.send, []
 
     async def impatient(method, url, headers, body, timeouts):
         asked.append(url)
         return await send(method, url, headers, body, Timeouts(timeouts.connect_ms, 50))
 
-    live.server._transport.send = impatient
+    live.server.outside.transport.send = impatient
     failed = live.send(agent["id"], "[[delay_ms:5000]]")
     assert asked
     assert failed.status_code == 504

@@ -51,8 +51,8 @@ async def list_passages(request: Request, agent_id: AgentId, query: Annotated[Pa
     """What the agent has written down, oldest first; `search` is a substring."""
     who = caller(request)
     window = Window(query, ascending=True, limit=limits.PAGE_MESSAGES_DEFAULT)
-    await agents.get(who.view, who.tenant, agent_id)
     found = await archival.list_facts(who.view, who.tenant, agent_id, window.page, text=query.search)
+    await agents.get(who.view, who.tenant, agent_id)  # last: one that is deleted meanwhile has no list, not an empty one
     return answer([wire.passage(fact) for fact in window.ordered(found)])
 
 
@@ -69,7 +69,6 @@ async def search_passages(
 ) -> Response:
     """What shares words with the query, best first."""
     who = caller(request)
-    await agents.get(who.view, who.tenant, agent_id)
     found = await archival.recall(
         who.view,
         who.tenant,
@@ -81,6 +80,7 @@ async def search_passages(
         since_ms=moment_ms("start_datetime", start_datetime),
         until_ms=moment_ms("end_datetime", end_datetime),
     )
+    await agents.get(who.view, who.tenant, agent_id)
     return answer(wire.search_results(found))
 
 

@@ -97,7 +97,7 @@ async def list_messages(request: Request, agent_id: AgentId, query: Annotated[Me
     """The agent's messages, newest first. The page counts stored messages: one may show as several."""
     refuse_filters(request, "group_id", "conversation_id")
     who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
-    await agents.get(who.view, who.tenant, agent_id)
-    found = await messages.list_messages(who.view, who.tenant, window.page, agent_id=agent_id)
-    stored = window.ordered(found)
-    return answer(wire.shown(stored, await calls_of(who, stored), query.fashion()))
+    stored = window.ordered(await messages.list_messages(who.view, who.tenant, window.page, agent_id=agent_id))
+    shown = wire.shown(stored, await calls_of(who, stored), query.fashion())
+    await agents.get(who.view, who.tenant, agent_id)  # last: one that is deleted meanwhile has no list, not an empty one
+    return answer(shown)

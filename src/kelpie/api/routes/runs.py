@@ -58,26 +58,27 @@ async def list_messages(request: Request, run_id: RunId, query: Annotated[Messag
     """The run's messages, oldest first, what was sent to the agent included."""
     who = caller(request)
     window = Window(query, ascending=True, limit=limits.PAGE_MESSAGES_DEFAULT)
-    await runs.get(who.view, who.tenant, run_id)
-    found = await messages.list_messages(who.view, who.tenant, window.page, run_id=run_id)
-    stored = window.ordered(found)
-    return answer(message_wire.shown(stored, await calls_of(who, stored), query.fashion()))
+    stored = window.ordered(await messages.list_messages(who.view, who.tenant, window.page, run_id=run_id))
+    shown = message_wire.shown(stored, await calls_of(who, stored), query.fashion())
+    await runs.get(who.view, who.tenant, run_id)  # last: one that is deleted meanwhile has no list, not an empty one
+    return answer(shown)
 
 
 @router.get("/v1/runs/{run_id}/usage")
 async def retrieve_usage(request: Request, run_id: RunId) -> Response:
     """The tokens of all the run's model calls."""
     who = caller(request)
+    usage = wire.run_usage(await steps.of_run(who.view, who.tenant, run_id))
     await runs.get(who.view, who.tenant, run_id)
-    return answer(wire.run_usage(await steps.of_run(who.view, who.tenant, run_id)))
+    return answer(usage)
 
 
 @router.get("/v1/runs/{run_id}/steps")
 async def list_steps(request: Request, run_id: RunId, query: Annotated[PageQuery, Query()]) -> Response:
     """The run's steps, newest first."""
     who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
-    await runs.get(who.view, who.tenant, run_id)
     found = await steps.list_steps(who.view, who.tenant, window.page, run_id=run_id)
+    await runs.get(who.view, who.tenant, run_id)
     return answer([wire.step(step) for step in window.ordered(found)])
 
 
