@@ -48,15 +48,20 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class _Run:
+    """What is known of a run, also if it ends before its time. No world: that is gone with its loop."""
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.world: World | None = None
         self.story: Story | None = None  # while it is being told
+        self.moments: list[Moment] = []
+        self.broken: list[Violation] = []
+        self.fired: Mapping[str, int] = {}
         self.outcomes: dict[str, int] = {}
 
     async def live(self, host: Host) -> None:
-        world = self.world = World(host, self.plan)
+        world = World(host, self.plan)
         self.story = world.story
+        self.moments, self.broken, self.fired = world.story.moments, world.broken, world.faults.fired
         await world.begin()
         clients, nemesis = Clients(world), Nemesis(world)
         await clients.set_up()
@@ -127,16 +132,15 @@ def play(plan: Plan, *, trace: list[str] | None = None) -> Verdict:
     except (SimError, Exception) as error:  # noqa: BLE001 - a bug of ours that ended the run is the finding
         notes = "; ".join(getattr(error, "__notes__", []))
         violations.append(Violation(f"the run ends ({type(error).__name__})", f"{error} {notes}".strip(), 0.0))
-    world = run.world
     return Verdict(
         plan=plan,
-        violations=[*(world.broken if world else []), *violations],
+        violations=[*run.broken, *violations],
         digest=digest,
         steps=steps,
         virtual_ms=virtual_ms,
-        fired=_sorted(world.faults.fired if world else {}),
+        fired=_sorted(run.fired),
         outcomes=_sorted(run.outcomes),
-        story=world.story.moments if world else [],
+        story=run.moments,
     )
 
 

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Protocol
 
@@ -253,6 +254,8 @@ class _Guards:
                     return await asyncio.get_running_loop().run_in_executor(None, context.run, func, *args)
 
         self._replace(backend, "CancelScope", NumberedScope)
+        # One of its own for each run: a dead incarnation's tasks never leave it, and each is held by its own entry.
+        self._replace(backend, "_task_states", weakref.WeakKeyDictionary())
         self._replace(backend.AsyncIOBackend, "run_sync_in_worker_thread", classmethod(run_sync))
 
 

@@ -4,6 +4,7 @@ import contextlib
 import gc
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from umi.dst.clock import SystemClock
@@ -101,10 +102,20 @@ def simulate(
     Raises what `main` raises, noting the seed; Deadlock, StepLimit, TimeLimit, Leak; and Unhandled for exceptions that
     nobody awaited and for tasks that can't be cancelled.
     """
-    loop = SimLoop(seed, schedule=schedule, steps_max=steps_max, virtual_ms_max=virtual_ms_max, trace=trace)
-    host = Host(SimClock(loop), Rng(f"{seed if host_seed is None else host_seed}/host"))
+    with _fixed_collections():  # around all that holds the loop: what the run leaves behind is collected with it
+        loop = partial(
+            SimLoop, seed, schedule=schedule, steps_max=steps_max, virtual_ms_max=virtual_ms_max, trace=trace
+        )
+        return _simulated(main, seed, loop, Rng(f"{seed if host_seed is None else host_seed}/host"))
+
+
+def _simulated(
+    main: Callable[[Host], Awaitable[T]], seed: int | str, make_loop: Callable[[], SimLoop], rng: Rng
+) -> SimResult[T]:
+    loop = make_loop()
+    host = Host(SimClock(loop), rng)
     try:
-        with _fixed_collections(), guarded(loop, SimClock.EPOCH_MS / 1000 - START_S):
+        with guarded(loop, SimClock.EPOCH_MS / 1000 - START_S):
             try:
                 value = loop.run_until_complete(_awaited(main, host))
                 steps, virtual_ms = loop.steps, loop.virtual_ms
