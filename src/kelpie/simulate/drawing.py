@@ -169,20 +169,23 @@ class Draft:
         for _ in range(count * self.density):
             self.window(self.pick(kinds.split()), self.pick(lanes), **rates)
 
-    def crashes(self, count: int) -> None:
-        """Of processes, at any moment or at the edge of a commit, and of the machine with the disk."""
+    def crashes(self, count: int, *, soon_after: Sequence[float] = ()) -> None:
+        """Of processes, at any moment or at the edge of a commit, and of the machine with the disk; `soon_after` one of
+        these moments, if there are any."""
         kinds = ["crash.silo", "crash.silo", "crash.before_commit", "crash.after_commit", "crash.store"]
         for _ in range(count * self.density):
             kind = self.pick((*kinds, "disk.power_cut", "disk.crash_in_recovery"))
             down_ms = self.between(50, 8_000)
+            at_ms = round(self.pick(soon_after) + self.between(5, 5_000), 1) if soon_after else self.moment()
             if kind == "disk.power_cut":
-                self.fault(kind, after=self.rng.randint(0, 60))
+                self.fault(kind, at_ms=at_ms, after=self.rng.randint(0, 60))
             elif kind == "disk.crash_in_recovery":
-                self.fault(kind, for_ms=down_ms, after=self.rng.randint(0, 30))
+                self.fault(kind, at_ms=at_ms, for_ms=down_ms, after=self.rng.randint(0, 30))
             elif kind == "crash.store":
-                self.fault(kind, "store" if self.options.remote else self.silos[0], for_ms=down_ms)
+                lane = "store" if self.options.remote else self.silos[0]
+                self.fault(kind, lane, at_ms=at_ms, for_ms=down_ms)
             else:
-                self.fault(kind, self.pick(self.silos), for_ms=down_ms)
+                self.fault(kind, self.pick(self.silos), at_ms=at_ms, for_ms=down_ms)
 
     def partitions(self, count: int) -> None:
         """Half of them between a silo and its store, if that is elsewhere: who waits there can't know what happened."""

@@ -8,14 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from kelpie.agents.limits import RUN_RETRY_DELAY_MS_MAX
 from kelpie.simulate.clients import Clients, Lost, Reply
 from kelpie.simulate.world import World
 from umi.dst.history import REGISTER, Operation, UndecidedHistory, check
 from umi.wire.types import Request
 
 _PATIENCE_MS = 60_000
-_DOUBT_MS = RUN_RETRY_DELAY_MS_MAX + 30_000
 _TEXT = dataclasses.replace(REGISTER, initial="")  # one field
 _BOARD = re.compile(r"<board>.*?\n<value>\n(.*?)\n</value>\n</board>", re.DOTALL)  # as a prompt shows the block
 # Rows whose owner is gone. Contents are shared and stay on purpose.
@@ -47,7 +45,6 @@ class Promises:
 
     async def check(self) -> None:
         """Look at everything. What does not hold is told to the world."""
-        await self._doubts_end()
         await self._edits_are_linearizable()
         for number, agent_id in enumerate(self._clients.agents):
             if number in self._clients.dismissed:
@@ -65,15 +62,6 @@ class Promises:
         for what, sql in _ORPHANS.items():
             if rows := await self._rows(sql):
                 self._breaks("no orphans", f"{what}: {', '.join(str(row[0]) for row in rows[:5])}")
-
-    async def _doubts_end(self) -> None:
-        """A message whose sender heard nothing is committed until the store says that it is there: that may be later
-        than the end of every run there was. It has its own pauses, and is then a run like any other."""
-        if any(seen.outcome == "unknown" for seen in self._clients.sent):
-            await self._world.host.clock.sleep(_DOUBT_MS)
-            until_ms = self._world.loop.virtual_ms + _DOUBT_MS
-            while await self._world.open_runs() and self._world.loop.virtual_ms < until_ms:
-                await self._world.host.clock.sleep(500)
 
     async def _is_gone(self, number: int, agent_id: str) -> None:
         """A deleted agent is deleted whole; what else there was of it is looked for among the orphans."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kelpie.agents.limits import RUN_RETRY_DELAY_MS_MAX
 from kelpie.simulate.clients import Clients
 from kelpie.simulate.nemesis import Nemesis
 from kelpie.simulate.plan import Event, Plan
@@ -20,6 +21,7 @@ from umi.dst.simulate import simulate
 from umi.dst.tasks import SimError
 
 LIVENESS_MS = 1_800_000.0  # of virtual time after healing: every run must have ended by then
+DOUBT_MS = RUN_RETRY_DELAY_MS_MAX + 30_000.0
 STEPS_MAX = 3_000_000
 VIRTUAL_MS_MAX = 6 * 3_600_000.0
 
@@ -74,6 +76,10 @@ class _Run:
         if world.backup is not None:
             clients.forget_since(world.backup.at_ms)
         await self._everything_ends(world)
+        if any(seen.outcome == "unknown" for seen in clients.sent):
+            # A message whose sender heard nothing is committed again, at its own pace; it is then a run like any other.
+            await world.host.clock.sleep(DOUBT_MS)
+            await self._everything_ends(world)
         with contextlib.suppress(Unanswered):
             await Promises(world, clients).check()
         self._count(clients)

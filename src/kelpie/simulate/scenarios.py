@@ -72,9 +72,9 @@ def _runs_resume(draft: Draft) -> None:
     """Slow models and tools that act outside: whatever stops the process, stops it in the middle of a run."""
     draft.house(silos=draft.pick((1, 1, 2)), agents=draft.rng.randint(1, 2))
     for _ in range(draft.rng.randint(2, 6)):
-        slow = f"[[delay_ms:{draft.rng.randint(1, 2_000)}]]"
+        slow = f"[[delay_ms:{int(draft.between(1, 2_000))}]]"
         draft.send(mode=draft.pick(("async", "wait", "stream")), text=f"{draft.rings()} {slow}")
-    draft.crashes(draft.rng.randint(1, 5))
+    draft.crashes(draft.rng.randint(1, 5), soon_after=[event.at_ms for event in draft.events])
     draft.windows("crash.surprise", draft.rng.randint(0, 2), draft.silos, low=0.1, high=1.0)
 
 

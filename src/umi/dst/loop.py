@@ -191,7 +191,10 @@ class SimLoop(base_events.BaseEventLoop):
         self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None
     ) -> SimTask:
         self._check_closed()  # type: ignore[attr-defined] # asyncio's own
-        return SimTask(coro, self.next_number(), loop=self, name=name, context=context)
+        task = SimTask(coro, self.next_number(), loop=self, name=name, context=context)
+        if task.incarnation in self._frozen:  # made in the step in which its incarnation died, after it died
+            self._frozen[task.incarnation].append(task)
+        return task
 
     def set_task_factory(self, factory: Any) -> None:
         self.fail(Leak(f"the task factory {factory!r} would undo the order of tasks; leave it to the simulation"))
@@ -297,9 +300,7 @@ class SimLoop(base_events.BaseEventLoop):
     def _bury(self) -> None:
         """After the digest is final. A `finally` of the dead runs now, where it can change nothing."""
         frozen = [task for tasks in self._frozen.values() for task in tasks]
-        # Some were made in the step in which their incarnation died, after it died.
-        unborn = [task for task in asyncio.all_tasks(self) if isinstance(task, SimTask) and task not in frozen]
-        for task in [*frozen, *sorted(unborn, key=hash)]:
+        for task in [*self._pending(), *frozen]:
             task.bury()
         self._ready.clear()
         self.close()

@@ -1,5 +1,8 @@
 """Each check can fail: rows are bent behind the server's back, and the promise that this breaks is named."""
 
+import dataclasses
+
+import msgspec
 import pytest
 
 from kelpie.simulate import Event, Options, Plan, play
@@ -108,6 +111,19 @@ def test_a_bell_that_rang_twice_is_noticed(bent):
 def test_a_final_message_that_nobody_lists_is_noticed(bent):
     verdict = bent(before=lambda _, clients: clients.sent[0].final_ids.append("message-nobody-has"))
     assert verdict.promises_broken == ["what was shown as final is listed"]
+
+
+def test_a_prompt_with_a_value_that_is_written_later_is_noticed(bent):
+    def foresee(world, _):
+        shown = world.shown[0]
+        system, *others = shown.request.messages
+        seen = msgspec.structs.replace(
+            system, content=system.text.replace("\n\n</value>\n</board>", "\nop-5\n</value>\n</board>")
+        )
+        request = msgspec.structs.replace(shown.request, messages=[seen, *others])
+        world.shown[0] = dataclasses.replace(shown, request=request)
+
+    assert bent(before=foresee).promises_broken == ["prompts show memory as it is"]
 
 
 def test_usage_that_does_not_add_up_is_noticed(bent, monkeypatch):

@@ -1,17 +1,14 @@
 """Actors without their defences: fences that let everybody pass, two activations, mail on an actor that is gone."""
 
 import asyncio
+import contextlib
 
 from kelpie.actors import directory
+from kelpie.actors.directory import Placement
 from kelpie.actors.silo import Silo, _Mail, _Slot
-from kelpie.errors import CommitUnknown
-from kelpie.server import build
-from kelpie.trajectories import schema
+from kelpie.errors import CommitUnknown, StoreError
 from umi.storage import Migration
-
-
-_TAKEOVER = ("paused-silo", "partition", "restart-storm", "everything")
-_BAD_STORE = ("dying-disk", "partition", "everything")
+from umi.storage.engine import Engine
 
 
 def no_fence(patch):
@@ -28,22 +25,28 @@ def fence_without_position(patch):
     patch.setattr(directory, "_FENCE", careless)
 
 
+def reads_without_fence(patch):
+    """An activation does not ask whether what it reads beside is still its own."""
+    patch.setattr(Placement, "demand", lambda _placement, _rows: None)
+
+
 def positions_not_unique(patch):
-    """Two messages may have one place in a history."""
+    """Two messages may have one place in a history, and two steps one number in a run."""
+    prepare = Engine._prepare
 
-    def without(one):
-        return Migration(one.room, one.number, one.sql.replace(", UNIQUE (tenant, agent_id, position)", ""))
+    def careless(one):
+        sql = one.sql.replace(", UNIQUE (tenant, agent_id, position)", "")
+        return Migration(one.room, one.number, sql.replace(", UNIQUE (tenant, run_id, number)", ""))
 
-    careless = [without(one) for one in schema.MIGRATIONS]
-    assert careless != schema.MIGRATIONS
-    kept = [one for one in build.MIGRATIONS if one not in schema.MIGRATIONS]
-    at = build.MIGRATIONS.index(schema.MIGRATIONS[0])
-    for module in ("kelpie.server.build", "kelpie.simulate.world"):
-        patch.setattr(f"{module}.MIGRATIONS", [*kept[:at], *careless, *kept[at:]])
+    def prepare_carelessly(engine, migrations):
+        assert any(careless(one) != one for one in migrations)
+        prepare(engine, [careless(one) for one in migrations])
+
+    patch.setattr(Engine, "_prepare", prepare_carelessly)
 
 
 def double_activation(patch):
-    """Whether somebody drains the mailbox is asked, then awaited, then acted upon."""
+    """Whether somebody drains the mailbox is asked, then the store is asked something, and then it is acted upon."""
     drain = Silo._drain
 
     def tell(silo, actor_id, command, again=None):
@@ -56,7 +59,8 @@ def double_activation(patch):
         return done
 
     async def late(silo, actor_id, slot):
-        await silo._host.clock.sleep(0)
+        with contextlib.suppress(StoreError):
+            await silo._database.read([("SELECT 1", ())])
         slot.draining = True
         await drain(silo, actor_id, slot)
 
@@ -64,8 +68,16 @@ def double_activation(patch):
 
 
 def waiter_on_a_discarded_activation(patch):
-    """Mail belongs to the activation it was put into: when that is dropped, what waited there runs on it all the same
-    (once; an error takes it to the next one)."""
+    """Mail belongs to the activation it was put into: when that is dropped, what waited there is tried on it."""
+    _bind_mail(patch, for_good=True)
+
+
+def waiter_tries_a_discarded_activation(patch):
+    """The same once: an error takes the mail to the new activation."""
+    _bind_mail(patch, for_good=False)
+
+
+def _bind_mail(patch, *, for_good):
     tell, attempt = Silo.tell, Silo._attempt
 
     def bind(silo, actor_id, command, again=None):
@@ -74,10 +86,15 @@ def waiter_on_a_discarded_activation(patch):
         return done
 
     async def on_its_own(silo, actor_id, slot, mail):
-        zombie = silo.bound.pop(mail.done, None)
-        if zombie is not None and slot.actor is None:
-            _revive(silo, actor_id, slot, zombie)
-        return await attempt(silo, actor_id, slot, mail)
+        actor = silo.bound[mail.done] if for_good else silo.bound.pop(mail.done, None)
+        if actor is None or actor is slot.actor:
+            return await attempt(silo, actor_id, slot, mail)
+        try:
+            answer = await actor.receive(mail.command)
+        except Exception as error:  # noqa: BLE001 - as there
+            return error
+        mail.done.set_result(answer)
+        return None
 
     patch.setattr(Silo, "tell", bind)
     patch.setattr(Silo, "_attempt", on_its_own)

@@ -1,7 +1,6 @@
 """Memory and the store without their defences: unguarded writes, lazy syncs, requests that count twice."""
 
 from kelpie.simulate.store import StoreServer
-from sim.mutants.planting import Mutant
 from umi import core
 from umi.entity import Block
 from umi.storage import Changes, engine

@@ -13,7 +13,6 @@ from kelpie.agents.work import Work
 from kelpie.errors import UmiError
 from kelpie.trajectories import runs, steps
 from kelpie.trajectories.records import Run
-from sim.mutants.planting import Mutant
 from umi.storage import Changes, View
 from umi.wire.types import ToolCall
 

@@ -13,13 +13,12 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 class Mutant:
     """A mistake that the simulation has to see.
 
-    plants     put it into the modules of production; together they are one mutant. Where a second defence hides the
-               first mistake, that defence is off as well
-    breaks     the promises one of which is broken by it
+    plants     put it into production's modules. Where another defence hides it, they switch that off as well
+    breaks     promises; one of them is broken
     scenarios  where it is looked for
-    recorded   the scenario and seed that found it first. A change of what a seed means moves it: `make mutants` says
+    recorded   the scenario and seed that found it first. A change of what seeds mean moves it: `make mutants` says
                where to
-    hidden     what is planted with the second defence still on: it must do no harm there
+    harmless   parts of the plants, each of which breaks none of these promises in the same run: it takes all of them
     """
 
     name: str
@@ -27,7 +26,7 @@ class Mutant:
     breaks: tuple[str, ...]
     scenarios: tuple[str, ...]
     recorded: tuple[str, int]
-    hidden: tuple[Plant, ...] = ()
+    harmless: tuple[tuple[Plant, ...], ...] = ()
 
     def __str__(self) -> str:
         return self.name

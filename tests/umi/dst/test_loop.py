@@ -398,3 +398,23 @@ def test_a_paused_incarnation_stands_still_while_time_goes_on_and_then_catches_u
     assert before == during == 10
     assert 19 <= after <= 21
     assert dead == after
+
+
+def test_a_task_made_in_the_step_in_which_its_incarnation_died_is_dead_and_nobody_misses_it():
+    async def main(host):
+        loop, ran = asyncio.get_running_loop(), []
+
+        async def dies():
+            loop.freeze("node.1")
+            Host(host.clock, host.rng.fork("late")).spawn(late(), "late")
+
+        async def late():
+            ran.append("late")
+
+        loop.create_task(dies(), context=incarnation_context("node.1"))
+        await host.clock.sleep(100)
+        gc.collect()
+        await host.clock.sleep(100)
+        return ran
+
+    assert simulate(main, 1).value == []

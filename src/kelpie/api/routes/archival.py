@@ -52,7 +52,9 @@ async def list_passages(request: Request, agent_id: AgentId, query: Annotated[Pa
     who = caller(request)
     window = Window(query, ascending=True, limit=limits.PAGE_MESSAGES_DEFAULT)
     found = await archival.list_facts(who.view, who.tenant, agent_id, window.page, text=query.search)
-    await agents.get(who.view, who.tenant, agent_id)  # last: one that is deleted meanwhile has no list, not an empty one
+    await agents.get(
+        who.view, who.tenant, agent_id
+    )  # last: one that is deleted meanwhile has no list, not an empty one
     return answer([wire.passage(fact) for fact in window.ordered(found)])
 
 

@@ -99,5 +99,7 @@ async def list_messages(request: Request, agent_id: AgentId, query: Annotated[Me
     who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
     stored = window.ordered(await messages.list_messages(who.view, who.tenant, window.page, agent_id=agent_id))
     shown = wire.shown(stored, await calls_of(who, stored), query.fashion())
-    await agents.get(who.view, who.tenant, agent_id)  # last: one that is deleted meanwhile has no list, not an empty one
+    await agents.get(
+        who.view, who.tenant, agent_id
+    )  # last: one that is deleted meanwhile has no list, not an empty one
     return answer(shown)
