@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ALL = "all"
 SEEDS_MAX = 10_000_000
 _AHEAD = 4  # runs that a worker has waiting: none is idle, and a million seeds aren't a million futures
+# Some of what a killed process of a run held is not given back (half a megabyte a run): a fresh worker begins small.
+_RUNS_PER_WORKER = 200
 _SEEDS = re.compile(r"(\d+)(?:-(\d+))?")
 
 Case = tuple[str, int]  # a scenario and a seed
@@ -129,7 +131,9 @@ def played(cases: Iterable[Case], jobs: int, out: Path | None, commit: str) -> I
         yield from (play_case(case, out, commit) for case in cases)
         return
     # Spawned: a fork would copy the threads that draw a progress bar, without the threads.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_leave_signals_to_the_parent) as workers:
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), initializer=_leave_signals_to_the_parent, max_tasks_per_child=_RUNS_PER_WORKER
+    ) as workers:
         rest, waiting = iter(cases), deque[tuple[Case, Any]]()
         while True:
             wanted = jobs * _AHEAD - len(waiting)
