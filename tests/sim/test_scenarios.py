@@ -11,6 +11,7 @@ import pytest
 from kelpie.simulate import play
 from kelpie.simulate.kinds import KINDS
 from kelpie.simulate.scenarios import MISSING, SCENARIOS, plan_of
+from tidy.tree import ROOT
 
 SEEDS = range(1, 26)
 STEPS_MIN = 300
@@ -55,6 +56,12 @@ def test_clients_were_refused_and_left_in_doubt_as_well(verdicts):
 
 def test_a_plan_is_the_same_whenever_it_is_drawn():
     assert all(plan_of(name, 7) == plan_of(name, 7) != plan_of(name, 8) for name in SCENARIOS)
+
+
+def test_the_page_names_every_scenario_with_its_promise_and_the_changes_count_the_faults():
+    page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
+    assert [name for name, one in SCENARIOS.items() if f"| {name} | {one.promise} |" not in page] == []
+    assert f"with {len(KINDS)} kinds of faults" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_a_room_that_is_built_has_its_scenario():

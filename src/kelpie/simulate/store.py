@@ -2,13 +2,15 @@
 
 The calls are those of the `Database` protocol, as messages. A silo opens a session with one life of the store, and
 numbers its requests in it: the store answers a repeated number with what it answered before, so a request may be sent
-again when its answer is late, and a doubled message does nothing twice. A session ends with the store's process. What
-was asked in it and not answered may have happened: a commit's outcome is then unknown, as with any other server that
-breaks a connection.
+again when its answer is late, and a doubled message does nothing twice. A session ends with the store's process, and
+with its silo's: the next life of a silo ends what its predecessor had open before it looks at anything, or a commit
+that was still on its way would come after that look. What was asked in a session that ended and not answered may have
+happened: a commit's outcome is then unknown, as with any other server that breaks a connection.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -28,9 +30,10 @@ Query = tuple[str, tuple[Any, ...]]
 
 
 class Ask(msgspec.Struct, array_like=True):
-    """`session` 0 asks for a new one. A commit has writes and no queries."""
+    """`session` 0 asks for a new one. A commit has writes and no queries. `life` tells the lives of a client apart."""
 
     client: str
+    life: int
     session: int
     number: int
     queries: list[Query] = []
@@ -52,12 +55,26 @@ _ask = msgspec.msgpack.Decoder(Ask).decode
 _told = msgspec.msgpack.Decoder(Told).decode
 
 
+@dataclass(slots=True)
+class Session:
+    """answers  by the number of their request; None while it is worked on
+    resting  set while nothing is worked on
+    """
+
+    client: str
+    life: int
+    answers: dict[int, Told | None] = field(default_factory=dict)
+    working: int = 0
+    resting: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class StoreServer:
     """One life of the store's process."""
 
     def __init__(self, network: SimNetwork, database: Database, host: Host) -> None:
         self._network, self._database, self._host = network, database, host
-        self._sessions: dict[int, dict[int, Told | None]] = {}  # number -> its answer, None while it is worked on
+        self._sessions: dict[int, Session] = {}
+        self._lives: set[tuple[str, int]] = set()  # of clients that have asked for a session
         self.deduplicates = True
 
     def receive(self, sender: str, message: bytes) -> None:
@@ -65,25 +82,44 @@ class StoreServer:
 
     async def _handle(self, sender: str, ask: Ask) -> None:
         if ask.session == 0:
-            # Unguessable, so that a number of an earlier life of the store is not taken for one of this.
-            session = self._host.rng.randint(1, 2**53)
-            self._sessions[session] = {}
-            self._tell(sender, Told(session, ask.number))
+            await self._open_session(sender, ask)
             return
-        answers = self._sessions.get(ask.session)
-        if answers is None:
+        session = self._sessions.get(ask.session)
+        if session is None:
             self._tell(sender, Told(ask.session, ask.number, error="session"))
             return
+        answers = session.answers
         if self.deduplicates and ask.number in answers:
             known = answers[ask.number]
             if known is not None:
                 self._tell(sender, known)
             return
         answers[ask.number] = None
+        session.working += 1
+        session.resting.clear()
         answers[ask.number] = told = await self._answer(ask)
+        session.working -= 1
+        if not session.working:
+            session.resting.set()
         if len(answers) > ANSWERS_KEPT_MAX:
             del answers[next(iter(answers))]
         self._tell(sender, told)
+
+    async def _open_session(self, sender: str, ask: Ask) -> None:
+        if (ask.client, ask.life) not in self._lives:
+            self._lives.add((ask.client, ask.life))
+            await self._end_predecessors(ask)
+        # Unguessable, so that a number of an earlier life of the store is not taken for one of this.
+        number = self._host.rng.randint(1, 2**53)
+        self._sessions[number] = Session(ask.client, ask.life)
+        self._tell(sender, Told(number, ask.number))
+
+    async def _end_predecessors(self, ask: Ask) -> None:
+        """Nothing more is begun for the client's earlier lives, and what was begun is over."""
+        ended = [n for n, one in self._sessions.items() if one.client == ask.client and one.life != ask.life]
+        for session in [self._sessions.pop(number) for number in ended]:
+            while session.working:
+                await session.resting.wait()
 
     async def _answer(self, ask: Ask) -> Told:
         changes = Changes([Write(*write) for write in ask.writes])
@@ -105,6 +141,7 @@ class RemoteStore:
 
     def __init__(self, network: SimNetwork, name: str, host: Host) -> None:
         self._network, self._name, self._host = network, name, host
+        self._life = host.rng.fork("life").randint(1, 2**53)
         self._session = 0
         self._number = 0
         self._waiting: dict[int, asyncio.Future[Told]] = {}
@@ -151,7 +188,7 @@ class RemoteStore:
             raise StoreClosed("the store was closed")
         session = await self._open_session()
         writes = [(one.sql, one.params, one.guard, one.rows) for one in changes.writes] if changes else []
-        told = await self._call(Ask(self._name, session, self._next_number(), queries, writes))
+        told = await self._call(Ask(self._name, self._life, session, self._next_number(), queries, writes))
         if told is None:
             return None
         if told.error == "session":
@@ -171,7 +208,7 @@ class RemoteStore:
         return self._session
 
     async def _hello(self) -> int:
-        told = await self._call(Ask(self._name, 0, self._next_number()))
+        told = await self._call(Ask(self._name, self._life, 0, self._next_number()))
         if told is None:
             raise StoreError("the store can't be reached; nothing was written")
         return told.session

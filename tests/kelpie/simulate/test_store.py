@@ -11,6 +11,7 @@ from umi.dst.faults import Faults
 from umi.dst.network import SimNetwork
 from umi.dst.rng import Rng
 from umi.dst.simulate import simulate
+from umi.dst.tasks import incarnation_context
 from umi.errors import CommitUnknown, Conflict, GuardFailed, StoreError
 from umi.storage import Changes, Migration, SqliteDatabase
 
@@ -156,3 +157,25 @@ def test_a_commit_and_its_hooks_happen_when_the_caller_has_gone():
         return heard, await both.notes()
 
     assert two(main)[0] == (["hook"], ["one"])
+
+
+def test_the_next_life_of_a_silo_ends_what_its_predecessor_had_on_the_way():
+    """Else a commit of the dead would come after the living one has looked for what is there."""
+
+    async def main(both):
+        await both.remote.read([ALL])
+        both.network.faults.plan("network.delay")  # the next message is late, by up to three seconds
+        loop, work = asyncio.get_running_loop(), both.remote.commit(Changes().write(INSERT, "late"))
+        loop.create_task(work, context=incarnation_context("silo-1.1"))
+        await both.host.clock.sleep(1)
+        loop.freeze("silo-1.1")
+        successor = RemoteStore(both.network, "silo-1", Host(both.host.clock, Rng("silo, second life")))
+        both.network.join("silo-1", both.host, successor.receive)
+        seen = (await successor.read([ALL]))[0]
+        await both.host.clock.sleep(60_000)
+        return seen, (await successor.read([ALL]))[0]
+
+    for seed in range(10):
+        (seen, later), fired = two(main, seed)
+        assert fired["network.delay"] == 1
+        assert seen == later
