@@ -49,6 +49,7 @@ def test_every_kind_of_fault_happened(verdicts):
 
 def test_clients_were_refused_and_left_in_doubt_as_well(verdicts):
     outcomes = sum((Counter(verdict.outcomes) for runs in verdicts.values() for verdict in runs), Counter())
+    assert min(outcomes["claims"], outcomes["fenced commits"]) > 1_000  # what the inner checks stand on was there
     assert min(outcomes[f"send {outcome}"] for outcome in ("ok", "refused", "unknown")) > 20
     silos = Counter(verdict.plan.options.silos for runs in verdicts.values() for verdict in runs)
     assert set(silos) == {1, 2, 3, 4, 5}

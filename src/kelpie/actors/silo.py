@@ -101,6 +101,11 @@ class Silo:
         """How many actors have an activation, mail, or a reserved place here."""
         return len(self._slots)
 
+    @property
+    def reserved(self) -> int:
+        """How many places in mailboxes are taken for commands that are being made durable."""
+        return sum(slot.reserved for slot in self._slots.values())
+
     def reserve(self, actor_id: ActorId) -> None:
         """Take a place in the mailbox before the command is made durable. Raises QueueFull: store nothing then."""
         slot = self._slots.setdefault(actor_id, _Slot())

@@ -10,9 +10,9 @@ from kelpie.agents.history import History
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.agents.turn import Turn
-from kelpie.errors import Fenced, NotFound, StoreError
+from kelpie.errors import CallerError, Fenced, GuardFailed, InternalError, NotFound, StoreError
 from kelpie.trajectories import runs
-from kelpie.trajectories.records import Run
+from kelpie.trajectories.records import OPEN_STATUSES, Run
 from umi.storage import View
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,10 @@ class AgentActor:
 
     async def receive(self, command: TakeTurn) -> Ended:
         stream = command.stream
-        await self._finish_earlier(stream.run.id)
         # What an earlier attempt or another process committed is in the store, not in `stream.run`.
-        stream.run = await runs.get(View(self._workshop.database), stream.run.tenant, stream.run.id)
+        stream.run = await self._stored(stream.run)
+        if stream.run.status in OPEN_STATUSES:
+            await self._finish_earlier(stream.run.id)
         stream.begin_attempt()
         turn = self._turn(stream)
         return await (turn.take() if command.give_up is None else turn.close(command.give_up))
@@ -54,20 +55,28 @@ class AgentActor:
         hands in the middle of a turn, the next message must not come between its steps."""
         while self._left_open:
             run = self._left_open[0]
-            if run.id == run_id:
-                del self._left_open[0]
-                return
-            turn = self._turn(RunStream(run))
-            try:
-                await turn.take()
-            except (StoreError, Fenced, NotFound):
-                raise
-            except Exception as error:
-                log.exception("run %s, left open by another process, failed unexpectedly", run.id)
-                await self._turn(RunStream(run)).close(
-                    runs.error_record("internal_error", f"{type(error).__name__}: {error}")
-                )
+            if run.id != run_id:
+                await self._finish(run)
             del self._left_open[0]
+            if run.id == run_id:
+                return
+
+    async def _finish(self, left_open: Run) -> None:
+        """End a run that somebody else left open. A bug in it ends it, and not the run that waits for it."""
+        try:
+            await self._turn(RunStream(await self._stored(left_open))).take()
+        except (StoreError, Fenced, GuardFailed, NotFound):
+            raise
+        except Exception as error:
+            log.exception("run %s, left open by another process, failed unexpectedly", left_open.id)
+            record = runs.error_record("internal_error", f"{type(error).__name__}: {error}")
+            try:
+                await self._turn(RunStream(await self._stored(left_open))).close(record)
+            except CallerError as refused:  # of ours, not of the caller's: the activation must not outlive it
+                raise InternalError(f"run {left_open.id}, left open by another process, can't be closed") from refused
+
+    async def _stored(self, run: Run) -> Run:
+        return await runs.get(View(self._workshop.database), run.tenant, run.id)
 
     def _turn(self, stream: RunStream) -> Turn:
         return Turn(self._workshop, self._placement, self._history, stream.run, stream)

@@ -45,6 +45,7 @@ class Inbox:
         self.runs_open_max = runs_open_max
         self._workshop = workshop
         self._open: dict[str, RunStream] = {}
+        self._in_doubt = 0  # runs of which nobody knows yet whether they are there
         silo.register(ACTOR_KIND, lambda placement: AgentActor(placement, workshop), agents.exists)
 
     async def accept(self, tenant: str, agent_id: str, incoming: Sequence[RunInput], options: RunOptions) -> RunStream:
@@ -58,7 +59,7 @@ class Inbox:
             )
         if not 1 <= options.max_steps <= limits.TURN_STEPS_MAX:
             raise InvalidInput(f"max_steps must be between 1 and {limits.TURN_STEPS_MAX}, not {options.max_steps}")
-        if len(self._open) >= self.runs_open_max:
+        if len(self._open) + self._in_doubt >= self.runs_open_max:
             raise QueueFull(f"this server has {len(self._open):,} open runs; nothing was stored, try again later")
         host = self._workshop.host
         run = Run(
@@ -75,6 +76,7 @@ class Inbox:
             changes = agents.exists(ref.actor_id).extend(runs.plan_accept(run))
         except UnicodeEncodeError as error:
             raise InvalidInput(f"a message holds {error.object[error.start]!a}, which is no character") from None
+        ref.reserve()
         place, streams = _Place(ref), list[RunStream]()
 
         def told() -> None:
@@ -88,16 +90,19 @@ class Inbox:
         except GuardFailed:
             raise NotFound(f"no agent has the id '{agent_id}'") from None
         except CommitUnknown as unknown:
-            await self._end_doubt(run, changes, told, unknown)
+            await self._end_doubt(run, place.handed_on(), changes, told, unknown)
         finally:
             place.give_back()
         return streams[0]
 
-    async def _end_doubt(self, run: Run, changes: Changes, told: Callable[[], None], unknown: CommitUnknown) -> None:
+    async def _end_doubt(
+        self, run: Run, place: "_Place", changes: Changes, told: Callable[[], None], unknown: CommitUnknown
+    ) -> None:
         """Nobody knows whether the run is there. It can't be there twice, so it is committed again until the store says
         that it is: left alone, it would wait for the next start. Raises `unknown` if that takes too long for a sender;
         the run is then acknowledged to nobody, and worked on once it is there."""
-        known = self._workshop.host.spawn(self._commit_again(changes, told), f"end doubt of {run.id}")
+        again = self._commit_again(run, place, changes, told)
+        known = self._workshop.host.spawn(again, f"end doubt of {run.id}")
         known.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
         try:
             async with self._workshop.host.clock.timeout(limits.ACCEPT_DOUBT_MS_MAX):
@@ -107,23 +112,29 @@ class Inbox:
         if not is_there:
             raise NotFound(f"no agent has the id '{run.agent_id}'")
 
-    async def _commit_again(self, changes: Changes, told: Callable[[], None]) -> bool:
-        """Whether the run is there; false if its agent is gone."""
+    async def _commit_again(self, run: Run, place: "_Place", changes: Changes, told: Callable[[], None]) -> bool:
+        """Whether the run is there; false if its agent is gone. It keeps its place in the mailbox meanwhile."""
         delay_ms = limits.RUN_RETRY_DELAY_MS
-        while True:
-            try:
-                await self._workshop.database.commit(changes)
-            except Conflict:
-                told()  # it was there all along
-            except GuardFailed:
-                return False
-            except StoreClosed:
-                raise
-            except StoreError:
-                await self._workshop.host.clock.sleep(delay_ms)
-                delay_ms = min(2 * delay_ms, limits.RUN_RETRY_DELAY_MS_MAX)
-                continue
-            return True
+        self._in_doubt += 1
+        try:
+            while True:
+                try:
+                    await self._workshop.database.commit(changes)
+                except Conflict:
+                    told()  # it was there all along
+                except GuardFailed:
+                    return False
+                except StoreClosed:
+                    raise
+                except StoreError as error:
+                    log.warning("nobody knows whether run %s is there; it is committed again", run.id, exc_info=error)
+                    await self._workshop.host.clock.sleep(delay_ms)
+                    delay_ms = min(2 * delay_ms, limits.RUN_RETRY_DELAY_MS_MAX)
+                    continue
+                return True
+        finally:
+            self._in_doubt -= 1
+            place.give_back()
 
     async def recover(self) -> int:
         """Take up every run that was acknowledged and has not ended. Returns how many."""
@@ -184,8 +195,14 @@ class _Place:
     """A reserved place in a mailbox, given back once."""
 
     def __init__(self, ref: ActorRef) -> None:
+        """`ref` has reserved it."""
         self._ref: ActorRef | None = ref
-        ref.reserve()
+
+    def handed_on(self) -> "_Place":
+        """The same place, now somebody else's to give back."""
+        assert self._ref is not None, "it was given back"
+        other, self._ref = _Place(self._ref), None
+        return other
 
     def give_back(self) -> None:
         if self._ref is not None:
@@ -215,9 +232,9 @@ class _Again:
                 return None
             if self._bugs == limits.RUN_BUG_ATTEMPTS_MAX:
                 self._command.give_up = _record(error)
-        delay_ms = self._delay_ms
         most_ms = limits.RUN_FENCED_DELAY_MS_MAX if isinstance(error, Fenced) else limits.RUN_RETRY_DELAY_MS_MAX
-        self._delay_ms = min(2 * delay_ms, max(most_ms, delay_ms))
+        delay_ms = min(self._delay_ms, most_ms)
+        self._delay_ms = 2 * delay_ms
         return delay_ms
 
 

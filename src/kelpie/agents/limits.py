@@ -17,5 +17,5 @@ RUN_RETRY_DELAY_MS = 1_000
 RUN_RETRY_DELAY_MS_MAX = 60_000
 RUN_FENCED_DELAY_MS_MAX = 600_000  # two processes that want one run: one of them has to wait for longer than it takes
 RUN_BUG_ATTEMPTS_MAX = 3  # unexpected errors before a run is closed as failed
-RUN_CLOSE_ATTEMPTS_MAX = 8  # unexpected errors while closing it, over six minutes: then its record alone is ended
+RUN_CLOSE_ATTEMPTS_MAX = 8  # unexpected errors while closing it, over five minutes: then its record alone is ended
 STREAM_EVENTS_WAITING_MAX = 100_000  # a reader this far behind is disconnected; the run goes on without it

@@ -49,7 +49,6 @@ class RunStream:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.ended: Ended | None = None
-        self.attempts = 0  # activations that began to work on it in this process
         self._over = asyncio.Event()
         self._past: list[Committed] = []
         self._pieces: list[Provisional] = []  # since the last commit
@@ -65,7 +64,6 @@ class RunStream:
         return {message.id for event in self._past for message in event.messages}
 
     def begin_attempt(self) -> None:
-        self.attempts += 1
         self._pieces.clear()  # what an earlier attempt had heard of a reply will not be committed
 
     def publish(self, event: RunEvent) -> None:

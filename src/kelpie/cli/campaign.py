@@ -146,6 +146,9 @@ def played(cases: Iterable[Case], jobs: int, out: Path | None, commit: str) -> I
             except BrokenExecutor as error:
                 text = f"a process died that played {case[0]}, seed {case[1]}, or one soon after; --jobs 1 shows where"
                 raise EnvironmentFault(text) from error
+            except BaseException:  # somebody has enough: what is queued is not played any more
+                workers.shutdown(cancel_futures=True)
+                raise
 
 
 def _leave_signals_to_the_parent() -> None:

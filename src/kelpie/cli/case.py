@@ -66,6 +66,13 @@ def can_be_written(path: Path) -> None:
     """Before long work, rather than after it. Raises InvalidInput."""
     if not path.absolute().parent.is_dir():
         raise InvalidInput(f"there is no folder {path.parent}; make it first")
+    is_new = not path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise InvalidInput(f"can't write {path}: {error.strerror}; name another file") from None
+    if is_new:
+        path.unlink()
 
 
 def write(path: Path, content: bytes) -> None:

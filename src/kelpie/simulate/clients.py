@@ -84,6 +84,7 @@ class Clients:
         self.facts: dict[str, Told] = {}  # by their text
         self.agents: list[str] = []
         self.board = self.log = ""  # blocks that all agents share: one for people, one for tools
+        self._expects_bugs = any(event.kind == "crash.surprise" for event in world.plan.events)
         for number in range(CLIENTS):
             world.network.join(f"client-{number}", world.host)
         self._operations: dict[str, Callable[[Event], Awaitable[None]]] = {
@@ -247,6 +248,8 @@ class Clients:
             return
         if reply.status == 200:
             self.dismissed[agent] = "ok"
+        elif reply.status in _REFUSED and self.dismissed[agent] == "unknown" and reply.status != 404:
+            del self.dismissed[agent]
         self._tell(event, f"deletes agent-{agent} -> {reply.status}")
 
     async def _insert(self, event: Event) -> None:
@@ -305,6 +308,25 @@ class Clients:
         if len(listed) != len(set(listed)):
             self.world.breaks("list = get = search", f"pages of agent-{agent} overlap")
 
+    async def everybody_answers_somehow(self) -> None:
+        """On a disk that lies nobody is promised right answers; but a silo that is up gives some, in time."""
+        for silo in self.world.silos:
+            for path in (
+                "/v1/health",
+                "/v1/agents/",
+                f"/v1/agents/{self.agents[0]}/messages",
+                f"/v1/blocks/{self.board}",
+            ):
+                if not self.world.is_up(silo):
+                    break
+                try:
+                    await self.call("client-0", silo, "GET", path, None, _PATIENCE_SET_UP_MS)
+                except Lost as error:
+                    if self.world.is_up(silo):
+                        self.world.breaks(
+                            "a rotten house answers somehow", f"GET {path} of {silo}: {error}", always=True
+                        )
+
     def forget_since(self, moment_ms: float) -> None:
         """A backup was restored: what began after it was made is not promised to anybody."""
         self.sent = [one for one in self.sent if one.began_ms < moment_ms]
@@ -347,6 +369,8 @@ class Clients:
             reply = Reply(answer.status, dict(answer.headers), await answer.read())
         if reply.status == 429:
             self._count_refusal(reply.body.decode())
+        if reply.status == 500 and not self._expects_bugs:
+            self.world.breaks("no request meets a bug", f"{method} {path} -> {reply.body[:300]!r}")
         return reply
 
     async def _open(self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None) -> http.Answer:

@@ -66,20 +66,21 @@ class FaultPoints:
         if kind is None:
             return await self._database.commit(changes)
         ending = _ENDINGS[self._faults.draws(kind).randint(0, len(_ENDINGS) - 1)]
-        self.endings[kind, ending] += 1
-        if ending == REFUSED:
-            raise StoreError(f"{kind}: the commit failed; nothing was written")
         if ending == UNHEARD:
             # Its hooks stay out: they belong to a caller who hears that it is durable. A refusal is an answer.
             await self._database.commit(Changes(list(changes.writes)))
+        self.endings[kind, ending] += 1
+        if ending == REFUSED:
+            raise StoreError(f"{kind}: the commit failed; nothing was written")
         raise CommitUnknown(f"{kind}: the commit gave no answer; its outcome is unknown, reload before going on")
 
     async def close(self) -> None:
         await self._database.close()
 
     def _failing(self, kinds: Mapping[str, Iterable[str]], touched: set[str]) -> str | None:
-        """The kind that fails this call. Each is asked, so that one moves no draw of another."""
-        failing = [
-            kind for kind, tables in kinds.items() if touched.intersection(tables) and self._faults.happens(kind)
-        ]
-        return failing[0] if failing else None
+        """The kind that fails this call. Each is asked, so that one moves no draw of another; the first one happens."""
+        failing = [kind for kind, tables in kinds.items() if touched.intersection(tables) and self._faults.decide(kind)]
+        if not failing:
+            return None
+        self._faults.fire(failing[0])
+        return failing[0]

@@ -2,7 +2,7 @@
 
 one activation      a silo never has two living activations of one actor
 epoch never falls   no activation commits after a later one was claimed; its positions grow
-commit before event what a client is shown as final is durable
+commit before event nothing is shown as final whose commit had not begun (that it stays is looked at in the end)
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class Invariants:
         self._begun: set[str] = set()
         self._stored: set[str] = set()
         self._living: dict[tuple[str, str], int] = {}
-        self.commits = 0
+        self.commits = self.claims = self.fenced = 0
 
     # ---- commits
 
@@ -49,6 +49,7 @@ class Invariants:
             if write.sql.startswith(_FENCE):
                 self._fenced(write.params)
             elif write.sql.startswith(_CLAIM):
+                self.claims += 1
                 self._actors.setdefault(write.params[:3], _Actor()).claims += 1
             elif write.sql.startswith(_FORGET):
                 self._actors.pop(write.params[:3], None)
@@ -56,6 +57,7 @@ class Invariants:
                 self._stored.add(write.params[1])
 
     def _fenced(self, params: tuple[Any, ...]) -> None:
+        self.fenced += 1
         *who, epoch, position = params
         actor = self._actors.setdefault(tuple(who), _Actor())
         newest = max(actor.epoch, actor.claims)

@@ -36,6 +36,8 @@ _ORPHANS = {
     " (SELECT 1 FROM agent a WHERE a.tenant = s.tenant AND a.id = s.scope)",
     "intents that stayed open": "SELECT step_id FROM call WHERE state = 'intent'",
     "steps that stayed open": "SELECT id FROM step WHERE state = 'intent'",
+    "steps without their reply": "SELECT id FROM step s WHERE state = 'done' AND NOT EXISTS"
+    " (SELECT 1 FROM message m WHERE m.tenant = s.tenant AND m.step_id = s.id AND m.role = 'assistant')",
 }
 
 
@@ -45,6 +47,9 @@ class Promises:
 
     async def check(self) -> None:
         """Look at everything. What does not hold is told to the world."""
+        await self._dismissals_are_certain()
+        await self._runs_ended()
+        await self._everybody_answers()  # only now: who is spoken to finishes what was left open
         await self._edits_are_linearizable()
         for number, agent_id in enumerate(self._clients.agents):
             if number in self._clients.dismissed:
@@ -54,7 +59,6 @@ class Promises:
             self._messages_are_there(number, history)
             await self._history_is_whole(number, agent_id, history)
             await self._facts_are_there(number, agent_id)
-        await self._runs_ended()
         await self._blocks_agree()
         await self._calls_see_each_other()
         await self._tools_ran_once()
@@ -62,6 +66,39 @@ class Promises:
         for what, sql in _ORPHANS.items():
             if rows := await self._rows(sql):
                 self._breaks("no orphans", f"{what}: {', '.join(str(row[0]) for row in rows[:5])}")
+
+    async def _dismissals_are_certain(self) -> None:
+        """Of an agent that may have been deleted it is known now; one that is there keeps every promise."""
+        dismissed = self._clients.dismissed
+        for number in [number for number, outcome in dismissed.items() if outcome == "unknown"]:
+            reply = await self._asked(f"/v1/agents/{self._clients.agents[number]}")
+            if reply is not None and reply.status == 200:
+                del dismissed[number]
+
+    async def _everybody_answers(self) -> None:
+        """A healed house works: each agent answers, each silo serves, and nothing is left half done in either."""
+        world, numbers = self._world, [n for n in range(len(self._clients.agents)) if n not in self._clients.dismissed]
+        for turn in range(max(len(numbers), len(world.silos)) if numbers else 0):
+            number, silo = numbers[turn % len(numbers)], world.silos[turn % len(world.silos)]
+            if said := await self._answer_of(number, silo, f"healed-{turn}"):
+                self._breaks("a healed house answers", f"agent-{number} says through {silo}: {said}")
+        for name in world.silos:
+            life = world.life(name).silo
+            assert life is not None, "a silo that is up"
+            inbox = life.server.app.state.house.inbox
+            if inbox.open or inbox.silo.reserved:
+                text = f"{name} has {inbox.open} open runs and {inbox.silo.reserved} reserved places"
+                self._breaks("nothing is left half done", text)
+
+    async def _answer_of(self, number: int, silo: str, otid: str) -> str:
+        """What an agent says instead of an answer; nothing if it answers."""
+        path = f"/v1/agents/{self._clients.agents[number]}/messages"
+        body = {"messages": [{"role": "user", "content": "[[say:well]]", "otid": otid}]}
+        try:
+            reply = await self._clients.call("client-0", silo, "POST", path, body, _PATIENCE_MS)
+        except Lost as error:
+            return str(error)
+        return "" if reply.status == 200 else f"{reply.status} {reply.body[:200]!r}"
 
     async def _is_gone(self, number: int, agent_id: str) -> None:
         """A deleted agent is deleted whole; what else there was of it is looked for among the orphans."""
@@ -155,7 +192,7 @@ class Promises:
                 )
 
     async def _usage_adds_up(self) -> None:
-        """A run's usage is that of its steps, and each completed run has as many replies as finished steps."""
+        """A run's usage, as the API tells it, is that of its steps; looked at for the first few."""
         for (run_id,) in await self._rows("SELECT id FROM run WHERE status = 'completed' ORDER BY seq LIMIT 5"):
             usage = await self._get(f"/v1/runs/{run_id}/usage")
             steps = await self._get(f"/v1/runs/{run_id}/steps?limit=1000")
@@ -177,7 +214,7 @@ class Promises:
             if not found:
                 self._prompts_show_memory()
         except UndecidedHistory as error:
-            self._world.story.tell("world", f"a history could not be decided: {error}", "log")
+            self._breaks("histories can be decided", str(error))
             return
         for violation in found:
             self._breaks("operations are linearizable", str(violation))

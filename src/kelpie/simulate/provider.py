@@ -83,13 +83,15 @@ class SimProvider:
         if happens("model.malformed", PROVIDER, key):
             return replace(script, garbage=True)
         if happens("model.cut_stream", PROVIDER, key):
-            return replace(script, cut_after_events=int(3 * self._faults.share("model.cut_stream", key)))
+            return replace(script, cut_after_events=int(3 * self._faults.share("model.cut_stream", f"{key}/where")))
         if happens("model.empty_reply", PROVIDER, key):
             return replace(script, text="", tool_calls=[], finish="stop")
         if script.tool_calls and happens("model.unknown_tool", PROVIDER, key):
             return replace(script, tool_calls=[_renamed(script.tool_calls[0]), *script.tool_calls[1:]])
         if script.tool_calls and happens("model.wrong_arguments", PROVIDER, key):
-            wrong = ('{"label": 7, "what": [1]}', "not json", "[1]")[int(3 * self._faults.share("model.timeout", key))]
+            wrong = ('{"label": 7, "what": [1]}', "not json", "[1]")[
+                int(3 * self._faults.share("model.wrong_arguments", f"{key}/which"))
+            ]
             first = script.tool_calls[0]
             return replace(script, tool_calls=[ToolCall(first.id, first.name, wrong), *script.tool_calls[1:]])
         return script

@@ -72,6 +72,8 @@ class _Run:
         if backup_at_ms is not None:
             await world.back_up()
             await self._happen(world, clients, nemesis, backup_at_ms, math.inf)
+        if backup_at_ms is not None:
+            await clients.everybody_answers_somehow()
         await world.heal()
         if world.backup is not None:
             clients.forget_since(world.backup.at_ms)
@@ -82,6 +84,7 @@ class _Run:
             await self._everything_ends(world)
         with contextlib.suppress(Unanswered):
             await Promises(world, clients).check()
+        self.outcomes |= {"claims": world.invariants.claims, "fenced commits": world.invariants.fenced}
         self._count(clients)
         await self._close(world)
         self.story = None

@@ -1,6 +1,5 @@
 """One life of a server process: the real server, with a simulated machine around it."""
 
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -80,5 +79,4 @@ class SiloLife:
     async def stop(self) -> None:
         """As a SIGTERM does."""
         self.ready = False
-        with contextlib.suppress(Exception):
-            await self.server.stop()
+        await self.server.stop()

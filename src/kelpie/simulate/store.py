@@ -75,7 +75,6 @@ class StoreServer:
         self._network, self._database, self._host = network, database, host
         self._sessions: dict[int, Session] = {}
         self._lives: set[tuple[str, int]] = set()  # of clients that have asked for a session
-        self.deduplicates = True
 
     def receive(self, sender: str, message: bytes) -> None:
         self._host.spawn(self._handle(sender, _ask(message)), f"store for {sender}")
@@ -89,7 +88,7 @@ class StoreServer:
             self._tell(sender, Told(ask.session, ask.number, error="session"))
             return
         answers = session.answers
-        if self.deduplicates and ask.number in answers:
+        if ask.number in answers:
             known = answers[ask.number]
             if known is not None:
                 self._tell(sender, known)
@@ -97,10 +96,12 @@ class StoreServer:
         answers[ask.number] = None
         session.working += 1
         session.resting.clear()
-        answers[ask.number] = told = await self._answer(ask)
-        session.working -= 1
-        if not session.working:
-            session.resting.set()
+        try:
+            answers[ask.number] = told = await self._answer(ask)
+        finally:
+            session.working -= 1
+            if not session.working:
+                session.resting.set()
         if len(answers) > ANSWERS_KEPT_MAX:
             del answers[next(iter(answers))]
         self._tell(sender, told)

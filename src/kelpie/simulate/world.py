@@ -117,8 +117,9 @@ class World:
         """The process that has the disk."""
         return STORE if self.plan.options.remote else self.silos[0]
 
-    def breaks(self, promise: str, text: str) -> None:
-        if self.is_rotting:
+    def breaks(self, promise: str, text: str, *, always: bool = False) -> None:
+        """`always`: also while nothing is promised about data."""
+        if self.is_rotting and not always:
             return
         self.broken.append(Violation(promise, text, round(self.loop.virtual_ms, 3)))
         self.story.tell("world", f"{promise}: {text}", "broken")

@@ -56,7 +56,13 @@ MIGRATIONS = [
             UNIQUE (tenant, hash)
         ) STRICT;
         """,
-    )
+    ),
+    # What an activation looks for: the few runs of one agent that have not ended, however many it has had.
+    Migration(
+        "kelpie.trajectories",
+        2,
+        "CREATE INDEX run_open_agent ON run (tenant, agent_id, seq) WHERE status IN ('created', 'running')",
+    ),
 ]
 
 

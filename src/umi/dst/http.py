@@ -113,7 +113,7 @@ class _Exchange:
     def hang_up(self) -> None:
         self._forget()
         self._down.stop()
-        self._up.put(self._left)
+        self._up.put(self._left, matters=not self._client.is_over)
 
     def _left(self) -> None:
         self._server.put(None)

@@ -175,10 +175,14 @@ class SimNetwork:
         """One direction of a connection: what is put in comes out once and in order, as TCP promises."""
         return Pipe(self, source, target, label)
 
-    def flow(self, pipe: "Pipe") -> None:
-        """One more piece of a pipe is on its way: let it arrive after those before it."""
+    def flow(self, pipe: "Pipe", *, matters: bool = True) -> None:
+        """One more piece of a pipe is on its way: let it arrive after those before it. To one that does not matter any
+        more, nothing happens."""
         name = f"{pipe.source}>{pipe.target}"
         key = self._key(name, pipe.label, CAUSE.get())
+        if not matters:
+            self._after(self._delay_ms(pipe.source, pipe.target, key), self._arrive, pipe)
+            return
         delay_ms = self._late_ms(pipe.source, pipe.target, key)
         if self.faults.happens("network.loss", name, key):
             delay_ms += _RETRANSMIT_MS
@@ -205,9 +209,9 @@ class Pipe:
         self._pieces: deque[tuple[str, Callable[[], None]]] = deque()
         self._broken = False
 
-    def put(self, arrived: Callable[[], None]) -> None:
+    def put(self, arrived: Callable[[], None], *, matters: bool = True) -> None:
         self._pieces.append((CAUSE.get(), arrived))
-        self._network.flow(self)
+        self._network.flow(self, matters=matters)
 
     def deliver(self) -> None:
         """The oldest piece arrives, whichever timer it was that came first."""

@@ -92,8 +92,8 @@ class Engine:
             self.close()
             raise
 
-    def _connect(self) -> None:
-        self._connection = apsw.Connection(self.path, vfs=self._vfs)
+    def _connect(self, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) -> None:
+        self._connection = apsw.Connection(self.path, flags=flags, vfs=self._vfs)
         for pragma in _PRAGMAS.strip().split("\n"):
             self._execute(pragma)
         self._keep_recovered()
@@ -204,7 +204,8 @@ class Engine:
         pages can; its full-text index can't: after one read error, `rank` was NULL for as long as it lived."""
         self._let_go()
         try:
-            self._connect()
+            # Not created: where the folder is gone for a moment, an empty file would pass for the store.
+            self._connect(apsw.SQLITE_OPEN_READWRITE)
         except BaseException:
             self._let_go()
             raise
@@ -215,6 +216,7 @@ class Engine:
         if connection is not None:
             with contextlib.suppress(*_FAILURES):
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            with contextlib.suppress(*_FAILURES):
                 connection.close()
 
     def _end_doubt(self) -> None:
@@ -243,8 +245,10 @@ class Engine:
         if self._sql.in_transaction:  # some errors have rolled back already
             # An I/O error is one of a read on the way: SQLite rolls back all the same. Without memory it may not even
             # begin to, and `_settle` does it before anybody reads.
-            with contextlib.suppress(apsw.IOError, apsw.NoMemError, MemoryError):
+            try:
                 self._execute("ROLLBACK")
+            except (apsw.IOError, apsw.NoMemError, MemoryError):
+                self._is_suspect = True
 
     def _apply(self, writes: Sequence[Write]) -> list[Row]:
         """Run the writes in order; returns the rows of RETURNING clauses."""

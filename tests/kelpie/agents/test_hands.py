@@ -8,7 +8,7 @@ from kelpie.actors import Silo
 from kelpie.agents import limits
 from kelpie.agents.agent import plan_delete
 from kelpie.agents.inbox import Inbox
-from kelpie.errors import CommitUnknown, NotFound
+from kelpie.errors import CommitUnknown, NotFound, QueueFull
 from kelpie.events import RunEnded
 from kelpie.tools.tool import Outcome, Tool
 from kelpie.trajectories import messages, runs
@@ -191,3 +191,39 @@ async def test_a_message_of_unknown_fate_to_an_agent_that_is_gone_is_refused(hou
     with pytest.raises(NotFound):
         await house.accept(agent, "Hi")
     assert await house.history(agent) == []
+
+
+async def test_a_bug_late_in_a_turn_that_was_left_open_ends_that_turn_with_what_it_had_done(house):
+    """Its first step is committed when it fails: what was read of it before says otherwise."""
+    agent = await house.agent("act")
+    left = await acknowledged_unheard(house, agent, "first")
+
+    async def bug(request, on_delta):
+        raise ZeroDivisionError
+
+    house.model.script = [house.call(("act", "{}")), bug]
+    assert (await house.send(agent, "second")).status == "completed"
+    assert (await house.run(left.id)).status == "failed"
+    assert await turns(house, agent) == [("first", 3), ("second", 2)]
+    assert (await house.send(agent, "third")).status == "completed"
+
+
+async def test_a_run_in_doubt_keeps_its_place_and_counts_as_open(house):
+    agent = await house.agent()
+    opened, commit = asyncio.Event(), house.database.commit
+
+    async def closed(changes):
+        if not opened.is_set():
+            raise CommitUnknown("no answer")
+        return await commit(changes)
+
+    house.database.commit = closed
+    sending = asyncio.ensure_future(house.accept(agent, "Hi"))
+    await house.settled()
+    assert house.silo.reserved == 1
+    house.inbox.runs_open_max = 1
+    with pytest.raises(QueueFull):
+        await house.accept(agent, "more")
+    opened.set()
+    assert (await end_of(await sending)).run.status == "completed"
+    assert house.silo.reserved == 0

@@ -2,8 +2,10 @@
 
 import pytest
 
+from kelpie.actors import ActorId, directory
 from kelpie.events import ActivationChanged
 from kelpie.simulate.invariants import Invariants
+from kelpie.trajectories import messages
 from umi.storage import Write
 
 WHO = ("t", "agent", "ada")
@@ -20,15 +22,15 @@ def invariants(broken):
 
 
 def claim():
-    return (Write("INSERT INTO placement VALUES (?, ?, ?, ?, 1, 0) ON CONFLICT …", (*WHO, "silo-1")),)
+    return (Write(directory._CLAIM, (*WHO, "silo-1")),)
 
 
 def fenced(epoch, position):
-    return (Write("UPDATE placement SET position = position + 1 WHERE …", (*WHO, epoch, position)),)
+    return (Write(directory._FENCE, (*WHO, epoch, position)),)
 
 
 def message(name):
-    return (Write("INSERT INTO message VALUES (NULL, ?, ?)", ("t", name)),)
+    return (Write(messages._INSERT, ("t", name)),)
 
 
 def test_epochs_that_rise_and_positions_that_grow_are_fine(invariants, broken):
@@ -53,7 +55,7 @@ def test_a_commit_of_an_overtaken_activation_is_noticed(invariants, broken, comm
 
 
 def test_a_deleted_actor_begins_anew(invariants, broken):
-    forget = (Write("DELETE FROM placement WHERE …", WHO),)
+    forget = tuple(directory.plan_forget(ActorId("agent", "ada", "t")).writes)
     for writes in (claim(), claim(), fenced(2, 7), forget, claim(), fenced(1, 0)):
         invariants.durable(writes)
     assert broken == []

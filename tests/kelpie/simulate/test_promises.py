@@ -7,6 +7,8 @@ import pytest
 
 from kelpie.simulate import Event, Options, Plan, play
 from kelpie.simulate.promises import Promises
+from umi import core
+from umi.dst import history
 from umi.storage import Changes
 
 NOTES = '[[tool:core_memory_append {"label": "notes", "content": "a line"}]]'
@@ -66,7 +68,10 @@ def bent(monkeypatch):
 def test_nothing_is_wrong_with_what_nobody_bent(bent):
     verdict = bent("SELECT 1")
     assert verdict.violations == []
-    assert verdict.outcomes == {"insert ok": 1, "send ok": 3}
+    counted = {name: count for name, count in verdict.outcomes.items() if name.startswith(("send", "insert"))}
+    assert counted == {"insert ok": 1, "send ok": 3}
+    assert verdict.outcomes["claims"] >= 2
+    assert verdict.outcomes["fenced commits"] > verdict.outcomes["claims"]
     assert verdict.steps > 500
 
 
@@ -132,3 +137,36 @@ def test_usage_that_does_not_add_up_is_noticed(bent, monkeypatch):
     honest = wire.run_usage
     monkeypatch.setattr(wire, "run_usage", lambda steps: honest(steps) | {"total_tokens": 1})
     assert bent().promises_broken == ["usage adds up"]
+
+
+def test_a_place_that_nobody_gives_back_is_noticed(bent):
+    def leak(world, clients):
+        silo = world.life("silo-1").silo.server.app.state.house.inbox.silo
+        silo.ref("agent", clients.agents[0], "default").reserve()
+
+    assert bent(before=leak).promises_broken == ["nothing is left half done"]
+
+
+def test_a_request_that_meets_a_bug_is_noticed(monkeypatch):
+    get, asked = core.get, []
+
+    async def once(view, tenant, block_id):
+        asked.append(block_id)
+        if len(asked) == 1:
+            raise ZeroDivisionError
+        return await get(view, tenant, block_id)
+
+    monkeypatch.setattr(core, "get", once)
+    assert "no request meets a bug" in play(PLAN).promises_broken
+
+
+def test_a_history_that_cannot_be_decided_is_no_pass(bent, monkeypatch):
+    monkeypatch.setattr(history, "CONFIGURATIONS_MAX", 0)
+    assert bent().promises_broken == ["histories can be decided"]
+
+
+def test_an_agent_that_may_have_been_deleted_and_is_there_keeps_every_promise(bent):
+    verdict = bent(
+        "DELETE FROM message WHERE otid = 'op-1'", before=lambda _, clients: clients.dismissed.update({0: "unknown"})
+    )
+    assert "acknowledged messages stay" in verdict.promises_broken

@@ -134,7 +134,8 @@ def recovery_forgets(patch):
 def doubt_is_given_up(patch):
     """A message whose commit nobody knows the end of is left to itself."""
 
-    async def give_up(_inbox, _run, _changes, _told, unknown):
+    async def give_up(_inbox, _run, place, _changes, _told, unknown):
+        place.give_back()
         raise unknown
 
     patch.setattr(Inbox, "_end_doubt", give_up)

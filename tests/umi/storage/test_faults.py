@@ -341,3 +341,24 @@ def test_the_full_text_index_is_right_after_an_error_anywhere(kind):
         assert all(rank < 0 for _, rank in found.outcome[0])
         engine.close()
     assert fired >= 1
+
+
+def test_a_store_whose_folder_is_gone_for_a_moment_is_not_made_anew(tmp_path):
+    """A new connection after an error must not create an empty file where the disk was."""
+    folder, away = tmp_path / "data", tmp_path / "away"
+    folder.mkdir()
+    engine = Engine(str(folder / "store.db"), WORDS)
+    engine.run(Batch(commits=[add_word(1)]))
+    folder.rename(away)
+    folder.mkdir()
+    engine._is_suspect = True  # a read failed
+    lost = Read([FIND])
+    engine.run(Batch(reads=[lost]))
+    assert isinstance(lost.outcome, StoreError)
+    assert not (folder / "store.db").exists()
+    folder.rmdir()
+    away.rename(folder)
+    found = Read([FIND])
+    engine.run(Batch(reads=[found]))
+    assert [row[0] for row in found.outcome[0]] == [1]
+    engine.close()
