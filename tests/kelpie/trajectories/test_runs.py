@@ -22,11 +22,12 @@ async def test_a_run_ends_once(shelf):
         await shelf.database.commit(runs.plan_start(run))
 
 
-async def test_open_runs_are_those_of_all_tenants_that_have_not_ended(shelf):
+async def test_open_runs_are_those_of_all_tenants_that_have_not_ended_begun_ones_first(shelf):
     one, two = await shelf.run(1), await shelf.run(2, tenant="other")
     await shelf.end(await shelf.run(3))
     await shelf.database.commit(runs.plan_start(two))
-    assert [(r.id, r.status) for r in await runs.open_runs(shelf.view)] == [(one.id, "created"), (two.id, "running")]
+    assert [(r.id, r.status) for r in await runs.open_runs(shelf.view)] == [(two.id, "running"), (one.id, "created")]
+    assert [run.id for run in await runs.open_runs_of(shelf.view, "t", one.agent_id)] == [one.id]
 
 
 async def test_runs_are_listed_by_agent_status_and_kind(shelf):
