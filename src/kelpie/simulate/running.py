@@ -72,7 +72,6 @@ class _Run:
         if backup_at_ms is not None:
             await world.back_up()
             await self._happen(world, clients, nemesis, backup_at_ms, math.inf)
-        if backup_at_ms is not None:
             await clients.everybody_answers_somehow()
         await world.heal()
         if world.backup is not None:

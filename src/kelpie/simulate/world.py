@@ -230,10 +230,7 @@ class World:
 
     def _power_is_out(self) -> None:
         """Told from inside the failing operation: the process ends in a step of its own."""
-        self.loop.call_soon(self.lose_power, 1_000.0, context=self._outside_context())
-
-    def _outside_context(self) -> Any:
-        return incarnation_context("")
+        self.loop.call_soon(self.lose_power, 1_000.0, context=incarnation_context(""))
 
     def trap(self, silo: str, point: str) -> bool:
         """Whether the process dies here; called at the edge of each of its commits."""

@@ -77,7 +77,6 @@ class _Exchange:
         self._room = asyncio.Event()
         self._node: Node | None = None
         self._label = label
-        self._task: asyncio.Task[None] | None = None
 
     # ---- the client's side
 
@@ -135,7 +134,7 @@ class _Exchange:
             node.on_leave[self] = self._break
             self._server.put({"type": "http.request", "body": body, "more_body": False})
             work = self._serve(node, _scope(self._source, self._target, method, path, headers))
-            self._task = node.run(CAUSE.get(), node.host.spawn, work, f"{method} {path}")
+            node.run(CAUSE.get(), node.host.spawn, work, f"{method} {path}")
 
     def _refuse(self) -> None:
         self._down.put(lambda: self._client.fail(ConnectionRefusedError(f"{self._target} refuses connections")))

@@ -154,6 +154,19 @@ class Doubt:
         return await self._commit(changes)
 
 
+def doubt_until_opened(database):
+    """Every commit is of unknown outcome, and not made, until the event that is returned is set."""
+    opened, commit = asyncio.Event(), database.commit
+
+    async def closed(changes):
+        if not opened.is_set():
+            raise CommitUnknown("no answer")
+        return await commit(changes)
+
+    database.commit = closed
+    return opened
+
+
 @pytest.mark.parametrize("endings", [["made"], ["lost"], ["lost", "lost", "made"], ["made", "lost"]])
 async def test_a_message_of_unknown_fate_is_acknowledged_once_it_is_there_and_is_there_once(house, endings):
     agent = await house.agent()
@@ -167,14 +180,7 @@ async def test_a_message_of_unknown_fate_is_acknowledged_once_it_is_there_and_is
 async def test_a_sender_does_not_wait_for_ever_and_the_message_is_worked_on_all_the_same(house, monkeypatch):
     monkeypatch.setattr(limits, "ACCEPT_DOUBT_MS_MAX", 1)
     agent = await house.agent()
-    opened, commit = asyncio.Event(), house.database.commit
-
-    async def closed(changes):
-        if not opened.is_set():
-            raise CommitUnknown("no answer")
-        return await commit(changes)
-
-    house.database.commit = closed
+    opened = doubt_until_opened(house.database)
     with pytest.raises(CommitUnknown):
         await house.accept(agent, "Hi")
     ended = asyncio.Event()
@@ -210,14 +216,7 @@ async def test_a_bug_late_in_a_turn_that_was_left_open_ends_that_turn_with_what_
 
 async def test_a_run_in_doubt_keeps_its_place_and_counts_as_open(house):
     agent = await house.agent()
-    opened, commit = asyncio.Event(), house.database.commit
-
-    async def closed(changes):
-        if not opened.is_set():
-            raise CommitUnknown("no answer")
-        return await commit(changes)
-
-    house.database.commit = closed
+    opened = doubt_until_opened(house.database)
     sending = asyncio.ensure_future(house.accept(agent, "Hi"))
     await house.settled()
     assert house.silo.reserved == 1
