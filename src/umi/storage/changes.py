@@ -21,10 +21,14 @@ class Changes:
 
     A guard that touches another number of rows than it states undoes this Changes alone and raises GuardFailed.
     Hooks run on the event loop after the commit is durable: that is where caches change.
+
+    scrub  leave no byte of what this deletes, or an earlier one did: see docs/storage.md. If that fails the commit
+           raises StoreError although it is durable; an empty Changes with `scrub` tries again
     """
 
     writes: list[Write] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
+    scrub: bool = False
 
     def write(self, sql: str, *params: Any) -> "Changes":
         self.writes.append(Write(sql, params))
@@ -41,6 +45,7 @@ class Changes:
     def extend(self, other: "Changes") -> "Changes":
         self.writes.extend(other.writes)
         self.after_commit.extend(other.after_commit)
+        self.scrub = self.scrub or other.scrub
         return self
 
     def __bool__(self) -> bool:

@@ -16,6 +16,7 @@ class Migration:
     room: str
     number: int  # from 1, without gaps within a room
     sql: str  # may hold several statements
+    postgres: str | None = None  # in place of it on PostgreSQL, where umi.storage.dialect can't say the same
 
 
 class Database(Protocol):

@@ -1,33 +1,25 @@
 """The synchronous half of the SQLite store: everything that touches the connection.
 
 Settings and their reasons (house rules, measured): WAL with FULL sync so that an acknowledged commit survives power
-loss; EXCLUSIVE locking, one connection; autocheckpoint off, because an automatic checkpoint that fails makes a
-commit raise although it is durable. Checkpoints run between batches, from here.
+loss; EXCLUSIVE locking, one connection, unless the file is shared; autocheckpoint off, because an automatic checkpoint
+that fails makes a commit raise although it is durable. Checkpoints run between batches, from here.
+
+A shared file is locked by SQLite for each transaction. Writers say so at its beginning (BEGIN IMMEDIATE), where they
+can wait: one that reads first and then writes could only be refused.
 """
 
 import contextlib
-import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import apsw
 
 from umi import limits
-from umi.errors import (
-    CommitUnknown,
-    Conflict,
-    GuardFailed,
-    InvalidInput,
-    StoreCorrupt,
-    StoreError,
-    StoreFull,
-    StoreInUse,
-    StoreNewer,
-    StoreReadOnly,
-)
+from umi.errors import CommitUnknown, Conflict, GuardFailed, StoreInUse, StoreNewer
 from umi.storage.changes import Write
 from umi.storage.database import Migration, Row
+from umi.storage.failures import FAILURES, damaged, foreign, has_log, refuse_unusable, translate
+from umi.storage.jobs import Batch, Commit, Read, fail
 from umi.storage.lock import FileLock
 
 _PRAGMAS = """
@@ -39,53 +31,32 @@ PRAGMA foreign_keys=ON;
 PRAGMA cache_size=-16000;
 PRAGMA temp_store=MEMORY;
 """
-_MAGIC = b"SQLite format 3\0"
+_APPLICATION_ID = 0x756D6931  # "umi1", in the file's header
+_WAL_SWITCHES_MAX = 100
 _SCHEMA_TABLE = "CREATE TABLE IF NOT EXISTS room_schema (room TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT"
 _RECORD_MIGRATION = "INSERT INTO room_schema VALUES (?1, ?2) ON CONFLICT(room) DO UPDATE SET number = ?2"
-# What a call of SQLite raises. Where Python itself finds no memory for the answer, it is Python's own error.
-_FAILURES = (apsw.Error, MemoryError)
-# A row that breaks these was wrong before it came here; nobody else's change made it so.
-_OUR_BUGS = {
-    apsw.SQLITE_CONSTRAINT_CHECK,
-    apsw.SQLITE_CONSTRAINT_DATATYPE,
-    apsw.SQLITE_CONSTRAINT_NOTNULL,
-}
-
-
-@dataclass(slots=True)
-class Read:
-    queries: Sequence[tuple[str, tuple[Any, ...]]]
-    over: Sequence[Write] = ()  # applied first and undone afterwards
-    outcome: list[list[Row]] | Exception | None = None
-
-
-@dataclass(slots=True)
-class Commit:
-    writes: Sequence[Write]
-    outcome: list[Row] | Exception | None = None
-
-
-@dataclass(slots=True)
-class Batch:
-    reads: list[Read] = field(default_factory=list)
-    commits: list[Commit] = field(default_factory=list)
 
 
 class Engine:
-    def __init__(self, path: str, migrations: Iterable[Migration], *, vfs: str | None = None) -> None:
+    def __init__(
+        self, path: str, migrations: Iterable[Migration], *, vfs: str | None = None, shared: bool = False
+    ) -> None:
         self.path = path
+        self._shared = shared
         self._wal_pages = 0
         self._in_doubt = False
         self._is_suspect = False  # an error of the machine may have left something wrong in the connection's memory
         self._vfs = vfs
         self._connection: apsw.Connection | None = None
-        self._lock: FileLock | None = FileLock(path) if vfs is None and path != ":memory:" else None
+        self._lock: FileLock | None = None
+        if vfs is None and path != ":memory:":
+            self._lock = FileLock(path, shared=shared)
         try:
             if self._lock is not None:
-                _refuse_unusable(path)
+                refuse_unusable(path)
             self._connect()
             self._prepare(list(migrations))
-        except (*_FAILURES, UnicodeDecodeError) as error:
+        except (*FAILURES, UnicodeDecodeError) as error:
             self.close()
             raise self._as_store_error(error) from error
         except BaseException:
@@ -94,29 +65,62 @@ class Engine:
 
     def _connect(self, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) -> None:
         self._connection = apsw.Connection(self.path, flags=flags, vfs=self._vfs)
-        for pragma in _PRAGMAS.strip().split("\n"):
-            self._execute(pragma)
+        locking, *others = _PRAGMAS.strip().split("\n")
+        if self._shared:
+            self._connection.set_busy_timeout(limits.STORE_SHARED_WAIT_MS_MAX)
+        else:
+            self._execute(locking)
+        self._refuse_foreign()
+        for pragma in others:
+            self._set(pragma)
         self._keep_recovered()
         self._sql.set_wal_hook(self._on_wal_commit)
 
+    def _set(self, pragma: str) -> None:
+        for _ in range(_WAL_SWITCHES_MAX):
+            try:
+                self._execute(pragma)
+            except apsw.BusyError:
+                # Of several processes that make one file, SQLite lets none wait to switch to the log. A transaction
+                # waits for whoever is at it.
+                self._execute("BEGIN IMMEDIATE")
+                self._execute("ROLLBACK")
+            else:
+                return
+        raise StoreInUse(self.path, None)
+
+    def _refuse_foreign(self) -> None:
+        """A file of another program, before anything is written to it. Ours before they had an id have our table."""
+        ((found,),) = self._once("PRAGMA application_id")
+        if found == _APPLICATION_ID:
+            return
+        names = [name for (name,) in self._once("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+        if found or (names and "room_schema" not in names):
+            if has_log(self.path):
+                self._let_go()  # its log is not ours to move into it
+            raise foreign(self.path, f"application id {found:#x}, tables {', '.join(names[:3]) or 'none'}")
+
     def _prepare(self, migrations: list[Migration]) -> None:
         self._execute(_SCHEMA_TABLE)
-        found: dict[str, int] = dict(self._execute("SELECT room, number FROM room_schema"))
         known: dict[str, int] = {}
         for migration in migrations:
             assert migration.number == known.get(migration.room, 0) + 1, f"gap in the migrations of {migration.room}"
             known[migration.room] = migration.number
-        for room, number in found.items():
-            if not isinstance(number, int):  # the schema forbids it: another page lies where this one belongs
-                raise _damaged(self.path, f"room_schema holds {number!r}")
-            if number > known.get(room, 0):
-                raise StoreNewer(self.path, room, number, known.get(room, 0))
-        self._execute("BEGIN")  # all or none: after a crash in an upgrade the older version still opens the file
+        # All or none: after a crash in an upgrade the older version still opens the file.
+        self._execute("BEGIN IMMEDIATE")
         try:
+            found: dict[str, int] = dict(self._execute("SELECT room, number FROM room_schema"))
+            for room, number in found.items():
+                if not isinstance(number, int):  # the schema forbids it: another page lies where this one belongs
+                    raise damaged(self.path, f"room_schema holds {number!r}")
+                if number > known.get(room, 0):
+                    raise StoreNewer(self.path, room, number, known.get(room, 0))
             for migration in migrations:
                 if migration.number > found.get(migration.room, 0):
                     self._execute(migration.sql)
                     self._execute(_RECORD_MIGRATION, (migration.room, migration.number))
+            if self._once("PRAGMA application_id") != [(_APPLICATION_ID,)]:
+                self._once(f"PRAGMA application_id = {_APPLICATION_ID}")
             self._execute("COMMIT")
         finally:
             self._roll_back()
@@ -126,8 +130,18 @@ class Engine:
 
         Its last commits may never have been synced: a reader would be shown what a power loss then takes away.
         """
-        with contextlib.suppress(apsw.FullError):  # a checkpoint first syncs the log: only then can it lack space
-            self._sql.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        # A checkpoint first syncs the log: only then can it lack space. Of a shared file, others may be at it.
+        with contextlib.suppress(apsw.FullError, apsw.BusyError):
+            self._sql.wal_checkpoint(mode=self._checkpoint_mode)
+
+    @property
+    def _checkpoint_mode(self) -> int:
+        """Of a shared file only what disturbs nobody; what the others read keeps the log long, and once it is too long
+        they are waited for."""
+        if not self._shared:
+            return apsw.SQLITE_CHECKPOINT_TRUNCATE
+        is_long = self._wal_pages >= 4 * limits.WAL_PAGES_BEFORE_CHECKPOINT
+        return apsw.SQLITE_CHECKPOINT_RESTART if is_long else apsw.SQLITE_CHECKPOINT_PASSIVE
 
     @property
     def _sql(self) -> apsw.Connection:
@@ -137,6 +151,10 @@ class Engine:
     def _execute(self, sql: str, params: tuple[Any, ...] = ()) -> list[Row]:
         """All rows. Fetching them is what runs every statement of `sql` to its end."""
         return self._sql.execute(sql, params).fetchall()
+
+    def _once(self, sql: str) -> list[Row]:
+        """The same for what is not asked again: not kept ready, in memory that others need."""
+        return self._sql.execute(sql, can_cache=False).fetchall()
 
     def _on_wal_commit(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages
@@ -152,6 +170,7 @@ class Engine:
                     read.outcome = self._as_store_error(error)
         if batch.commits and self._is_settled(batch.commits):
             self._commit_group(batch.commits)
+            self._scrub([commit for commit in batch.commits if commit.scrub])
         if self._wal_pages >= limits.WAL_PAGES_BEFORE_CHECKPOINT:
             self.checkpoint()
 
@@ -159,8 +178,8 @@ class Engine:
         """Whether the connection can be used; else that is the outcome of `jobs`."""
         try:
             self._settle()
-        except _FAILURES as error:
-            _fail(jobs, self._as_store_error(error))
+        except FAILURES as error:
+            fail(jobs, self._as_store_error(error))
             return False
         return True
 
@@ -168,20 +187,36 @@ class Engine:
         """Move the write-ahead log into the file. A failure is harmless here: the log keeps the commits."""
         if self._connection is None:
             return
-        with contextlib.suppress(*_FAILURES):
-            self._sql.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        with contextlib.suppress(*FAILURES):
+            self._sql.wal_checkpoint(mode=self._checkpoint_mode)
         self._wal_pages = 0
+
+    def _scrub(self, commits: list[Commit]) -> None:
+        """Leave no byte of what was deleted, in the file or its log. Overwriting it where it stood is not enough: what
+        SQLite moves within the file and between its pages stays behind, also with secure_delete. So all of the file is
+        written anew."""
+        written = [commit for commit in commits if not isinstance(commit.outcome, Exception)]
+        if not written:
+            return
+        try:
+            self._settle()
+            self._execute("VACUUM")
+            self._sql.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._wal_pages = 0
+        except FAILURES as error:
+            for commit in written:
+                commit.unscrubbed = self._as_store_error(error)
 
     def close(self) -> None:
         """Checkpoint and let go of the file. Harmless when done twice, and when it fails: the log keeps the commits."""
         if self._connection is not None:
-            with contextlib.suppress(*_FAILURES):
+            with contextlib.suppress(*FAILURES):
                 self._settle()
             if self._in_doubt:
                 self._let_go()
             self.checkpoint()
         if self._connection is not None:
-            with contextlib.suppress(*_FAILURES):
+            with contextlib.suppress(*FAILURES):
                 self._connection.close()
             self._connection = None
         if self._lock is not None:
@@ -214,9 +249,9 @@ class Engine:
         """Close the connection and leave the log as a kill would: the next one keeps whatever it finds there."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(*_FAILURES):
+            with contextlib.suppress(*FAILURES):
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            with contextlib.suppress(*_FAILURES):
+            with contextlib.suppress(*FAILURES):
                 connection.close()
 
     def _end_doubt(self) -> None:
@@ -231,10 +266,10 @@ class Engine:
             self._in_doubt = False
 
     def _read(self, read: Read) -> list[list[Row]]:
-        if not read.over:
+        if not read.over and not (self._shared and len(read.queries) > 1):
             return [self._execute(sql, params) for sql, params in read.queries]
         # A whole ROLLBACK: ROLLBACK TO a savepoint and RELEASE would write the touched pages to the log and sync.
-        self._execute("BEGIN")
+        self._execute("BEGIN IMMEDIATE" if read.over else "BEGIN")
         try:
             self._apply(read.over)
             return [self._execute(sql, params) for sql, params in read.queries]
@@ -273,12 +308,12 @@ class Engine:
                 self._attempt(commit)
                 if isinstance(commit.outcome, Exception) and (self._is_suspect or not self._sql.in_transaction):
                     # Some errors of the machine roll the whole transaction back, and on none can the others build.
-                    _fail(commits, commit.outcome)
+                    fail(commits, commit.outcome)
                     return
             if not all(isinstance(commit.outcome, Exception) for commit in commits):
                 self._commit(commits)
-        except _FAILURES as error:  # from BEGIN, SAVEPOINT or RELEASE
-            _fail(commits, self._as_store_error(error))
+        except FAILURES as error:  # from BEGIN, SAVEPOINT or RELEASE
+            fail(commits, self._as_store_error(error))
         finally:
             self._roll_back()
 
@@ -303,82 +338,16 @@ class Engine:
         try:
             self._execute("COMMIT")
         except apsw.FullError as error:  # the frame that makes the commit valid is the last one: it isn't there
-            _fail(commits, self._as_store_error(error))
-        except _FAILURES as error:
+            fail(commits, self._as_store_error(error))
+        except FAILURES as error:
             self._in_doubt = self._is_suspect = True
             unknown = CommitUnknown(
                 f"COMMIT on {self.path} failed ({error}); the outcome is unknown, reload before going on"
             )
             unknown.__cause__ = error
-            _fail(commits, unknown)
+            fail(commits, unknown)
 
     def _as_store_error(self, error: Exception) -> Exception:
         if isinstance(error, (apsw.IOError, apsw.FullError, apsw.NoMemError, MemoryError)):
             self._is_suspect = True
-        if isinstance(error, UnicodeEncodeError):
-            refused = InvalidInput(f"a text holds {error.object[error.start]!a}, which is no character; leave it out")
-            refused.__cause__ = error
-            return refused
-        if isinstance(error, OverflowError):
-            return InvalidInput("a number does not fit into 64 bits; nothing was written")
-        if isinstance(error, UnicodeDecodeError):  # nobody could have written it
-            return _damaged(self.path, f"a text holds the bytes {error.object[error.start : error.end].hex()}")
-        return _translate(error, self.path) if isinstance(error, _FAILURES) else error
-
-
-def _refuse_unusable(path: str) -> None:
-    """What SQLite would let pass: it opens a read-only file and fails at the first write, and takes a file that is
-    too short for a database (somebody's notes) for an empty one."""
-    if not os.path.isfile(path):
-        return
-    if not os.access(path, os.W_OK):
-        raise StoreReadOnly(f"{path} is read-only; make it writable for this user")
-    with open(path, "rb") as file:
-        start = file.read(len(_MAGIC))
-    # With a journal beside it, a file may be half created: SQLite completes or undoes that itself.
-    if start not in (b"", _MAGIC) and not os.path.exists(f"{path}-journal"):
-        raise _damaged(path, f"it starts with {start!r}")
-
-
-def _damaged(path: str, how: str) -> StoreCorrupt:
-    return StoreCorrupt(f"{path} is damaged or not a database ({how}); restore it from a backup")
-
-
-def _fail(jobs: Iterable[Read | Commit], error: Exception) -> None:
-    """Give `error` to every job that hasn't failed on its own, and to all that came after the first of these: they
-    were judged on rows that nobody wrote, and a refusal would speak of what never was."""
-    unwritten = False
-    for job in jobs:
-        unwritten = unwritten or not isinstance(job.outcome, Exception)
-        if unwritten:
-            job.outcome = error
-
-
-def _extended(error: Exception) -> int:
-    return int(getattr(error, "extendedresult", 0))  # set by apsw on every error that SQLite reported
-
-
-def _translate(error: apsw.Error | MemoryError, path: str) -> Exception:
-    """The error in our words, with what to do about it."""
-    translated: Exception
-    match error:
-        case apsw.ConstraintError() if _extended(error) not in _OUR_BUGS:
-            translated = Conflict(str(error))
-        case apsw.BusyError() | apsw.LockedError():
-            translated = StoreInUse(path, None)
-        case apsw.NotADBError() | apsw.CorruptError():
-            translated = _damaged(path, str(error))
-        case apsw.FullError():
-            translated = StoreFull(f"the disk holding {path} is full; nothing was written, free some space")
-        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
-            translated = StoreReadOnly(f"{path} can't be opened for writing ({error}); check folder and permissions")
-        case _ if isinstance(error, apsw.NoMemError | MemoryError) or _extended(error) == apsw.SQLITE_IOERR_NOMEM:
-            translated = StoreError(
-                f"the process ran out of memory while it used {path}; nothing was written, give it more and try again"
-            )
-        case apsw.IOError():
-            translated = StoreError(f"the disk under {path} failed: {error}")
-        case _:
-            return error  # SQL of ours that is wrong: our bug, shown as it is
-    translated.__cause__ = error
-    return translated
+        return translate(error, self.path)

@@ -13,7 +13,8 @@ from umi.dst.faults import DISK_KINDS, Faults
 from umi.errors import StoreClosed
 from umi.storage.changes import Changes
 from umi.storage.database import Migration, Row
-from umi.storage.engine import Batch, Commit, Engine, Read
+from umi.storage.engine import Engine
+from umi.storage.jobs import Batch, Read, commit_of
 
 # Those that happen by plan or chance; the others are a test's own doing, on a SimDisk it holds.
 KINDS = {kind: DISK_KINDS[kind] for kind in DISK_KINDS if kind not in ("disk.bit_flip", "disk.crash_in_recovery")}
@@ -63,9 +64,10 @@ class SimulatedDatabase:
         return read.outcome
 
     async def commit(self, changes: Changes) -> list[Row]:
-        commit = Commit(tuple(changes.writes), outcome=[])
+        commit = commit_of(changes)
+        commit.outcome = []
         before_ms = self._disk.delayed_ms
-        if commit.writes:
+        if commit.writes or commit.scrub:
             self.open().run(Batch(commits=[commit]))
         if not isinstance(commit.outcome, Exception):
             for hook in changes.after_commit:
@@ -74,6 +76,8 @@ class SimulatedDatabase:
         assert commit.outcome is not None, "the engine fills in every outcome"
         if isinstance(commit.outcome, Exception):
             raise commit.outcome
+        if commit.unscrubbed is not None:
+            raise commit.unscrubbed
         return commit.outcome
 
     async def _catch_up(self, before_ms: int) -> None:

@@ -7,7 +7,6 @@ share one sync and alone a commit waits for nobody. Everything outside `Engine.r
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from umi import limits
@@ -15,44 +14,21 @@ from umi.dst import Host
 from umi.errors import StoreClosed
 from umi.storage.changes import Changes
 from umi.storage.database import Migration, Row, View
-from umi.storage.engine import Batch, Commit, Engine, Read
+from umi.storage.engine import Engine
+from umi.storage.jobs import Commit, Job, Read, batch_of, commit_of
 
 CommitListener = Callable[[int, float], None]  # (commits in the group, duration in ms)
 
 
-@dataclass(slots=True)
-class _Job:
-    work: Read | Commit
-    done: asyncio.Future[Any]
-    hooks: Sequence[Callable[[], None]] = ()
-
-    def finish(self, broken: BaseException | None) -> None:
-        """Run the hooks of a commit that is durable, then tell the caller. A hook that raises is a bug of its room:
-        the others run all the same, and the caller hears of it."""
-        outcome = broken or self.work.outcome
-        if not isinstance(outcome, BaseException):
-            for hook in self.hooks:
-                try:
-                    hook()
-                except Exception as error:  # noqa: BLE001 - the boundary between rooms; raised in the committer
-                    outcome = error
-        if self.done.cancelled():
-            return  # the caller went away
-        if isinstance(outcome, BaseException):
-            self.done.set_exception(outcome)
-        else:
-            self.done.set_result(outcome)
-
-
 class SqliteDatabase:
-    """Open with `await SqliteDatabase.open(path, migrations)`; at most one process may hold the file."""
+    """Open with `await SqliteDatabase.open(path, migrations)`; one process holds the file, unless `shared`."""
 
     def __init__(self, engine: Engine, host: Host, writer: ThreadPoolExecutor, on_group: CommitListener | None) -> None:
         self._engine = engine
         self._host = host
         self._writer = writer
         self._on_group = on_group
-        self._waiting: list[_Job] = []
+        self._waiting: list[Job] = []
         self._idle = asyncio.Event()  # no batch is running
         self._idle.set()
         self._closed = False
@@ -67,15 +43,17 @@ class SqliteDatabase:
         host: Host | None = None,
         on_group: CommitListener | None = None,
         vfs: str | None = None,
+        shared: bool = False,
     ) -> "SqliteDatabase":
         """Create or open `path` and bring its schema up to date.
 
         on_group  called on the loop after each group of commits, with its size and its duration in ms
         vfs       the name of an apsw VFS to open the file through; such a file isn't locked against other processes
+        shared    other processes may open the file as well, if they say so too; without it, none may
         Raises StoreInUse, StoreNewer, StoreCorrupt, StoreReadOnly, StoreFull.
         """
         writer = ThreadPoolExecutor(1, thread_name_prefix="umi-writer")
-        opening = writer.submit(Engine, path, list(migrations), vfs=vfs)
+        opening = writer.submit(Engine, path, list(migrations), vfs=vfs, shared=shared)
         try:
             engine = await asyncio.wrap_future(opening)
         except BaseException:
@@ -95,15 +73,15 @@ class SqliteDatabase:
     async def read(
         self, queries: Sequence[tuple[str, tuple[Any, ...]]], over: Changes | None = None
     ) -> list[list[Row]]:
-        # Copied: the writer thread must not see what the loop adds meanwhile. The same in `commit`.
+        # Copied: the writer thread must not see what the loop adds meanwhile.
         rows: list[list[Row]] = await self._submit(Read(tuple(queries), tuple(over.writes) if over else ()))
         return rows
 
     async def commit(self, changes: Changes) -> list[Row]:
         """As the protocol says. Once submitted, a commit and its hooks happen even if the caller is cancelled."""
         hooks = tuple(changes.after_commit)
-        if changes.writes:
-            returned: list[Row] = await self._submit(Commit(tuple(changes.writes)), hooks)
+        if changes.writes or changes.scrub:
+            returned: list[Row] = await self._submit(commit_of(changes), hooks)
             return returned
         for hook in hooks:
             hook()
@@ -122,7 +100,7 @@ class SqliteDatabase:
         if self._closed:
             raise StoreClosed(f"{self.path} was closed")
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop.create_future(), hooks)
+        job = Job(work, loop.create_future(), hooks)
         self._waiting.append(job)
         if self._idle.is_set():
             self._idle.clear()
@@ -132,10 +110,7 @@ class SqliteDatabase:
 
     def _start_batch(self, loop: asyncio.AbstractEventLoop) -> None:
         jobs, self._waiting = self._waiting[: limits.COMMIT_GROUP_MAX], self._waiting[limits.COMMIT_GROUP_MAX :]
-        batch = Batch(
-            reads=[job.work for job in jobs if isinstance(job.work, Read)],
-            commits=[job.work for job in jobs if isinstance(job.work, Commit)],
-        )
+        batch = batch_of(jobs)
         started_ms = self._host.clock.monotonic_ms()
         running = loop.run_in_executor(self._writer, self._engine.run, batch)
         running.add_done_callback(lambda ran: self._finish_batch(loop, jobs, len(batch.commits), started_ms, ran))
@@ -143,7 +118,7 @@ class SqliteDatabase:
     def _finish_batch(
         self,
         loop: asyncio.AbstractEventLoop,
-        jobs: list[_Job],
+        jobs: list[Job],
         commits: int,
         started_ms: float,
         ran: asyncio.Future[None],

@@ -7,6 +7,8 @@ import apsw
 import pytest
 
 from umi.storage import Changes, Migration, SqliteDatabase
+from umi.storage.postgres import PostgresDatabase
+from umi.storage.simulated import SimulatedDatabase
 
 ITEMS = [
     Migration(
@@ -20,6 +22,18 @@ ITEMS = [
         """,
     )
 ]
+VALUES = Migration(
+    "values",
+    1,
+    """
+    CREATE TABLE kept (
+        seq INTEGER PRIMARY KEY, -- 'drawn' by the store
+        whole INTEGER, number REAL, text TEXT, bytes BLOB NOT NULL DEFAULT x''
+    ) STRICT;
+    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    """,
+)
+SCHEMA = [*ITEMS, VALUES]  # what `reopen` opens
 PUT = "INSERT INTO item VALUES ('t', ?, ?)"
 RAISE = "UPDATE item SET value = value + 1 WHERE tenant = 't' AND key = ? AND value = ?"
 ALL = "SELECT key, value FROM item WHERE tenant = 't' ORDER BY key"
@@ -44,6 +58,34 @@ async def database(path):
     database = await SqliteDatabase.open(path, ITEMS)
     yield database
     await database.close()
+
+
+ENGINES = ("sqlite", "shared", "postgres", "simulated")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+async def reopen(engine, tmp_path, request, host):
+    """Opens the same store again; all are closed at the end."""
+    opened = []
+    where = request.getfixturevalue("postgres_url") if engine == "postgres" else str(tmp_path / "store.db")
+
+    async def open_one(migrations=SCHEMA):
+        if engine in ("sqlite", "shared"):
+            opened.append(await SqliteDatabase.open(where, migrations, shared=engine == "shared"))
+        elif engine == "postgres":
+            opened.append(await PostgresDatabase.open(where, migrations))
+        else:
+            opened.append(SimulatedDatabase("seed", migrations, host=host))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        await database.close()
 
 
 class FaultyDisk(apsw.VFS):

@@ -1,0 +1,31 @@
+"""A real PostgreSQL server for whoever stores something, with a schema of its own for each test."""
+
+import itertools
+
+import pytest
+
+from .postgres_server import Server, binaries
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(needs):
+    programs, why = binaries()
+    needs("postgres", programs is not None, why)
+    server = Server(programs)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres_server):
+    """The URL of an empty schema, for PostgresDatabase.open."""
+    import psycopg
+
+    schema = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+    yield postgres_server.url(options=f"&options=-csearch_path%3D{schema},public")
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
