@@ -1,10 +1,11 @@
-"""Core memory: labelled blocks, attached to scopes.
+"""Labelled blocks, attached to scopes.
 
 One table serves umi's own promotion and kelpie's agents. A block belongs to a tenant and is attached to any number
 of scopes; within a scope its label is unique. Writers either state the version they read (guard "block") or append
 in a way that commutes, so that no update is lost however many write at once.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -36,12 +37,13 @@ MIGRATIONS = [
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX block_scope_block ON block_scope (tenant, block_id);
         """,
-    )
+    ),
+    Migration("umi.core", 2, "ALTER TABLE block ADD COLUMN importance REAL NOT NULL DEFAULT 0.5;"),
 ]
 
 _COLUMNS = (
     "block.tenant, block.id, block.label, value, limit_chars, description, type, read_only, hidden, metadata, tags,"
-    " version, created_at_ms, updated_at_ms"
+    " version, created_at_ms, updated_at_ms, importance"
 )
 OF_SCOPE = (
     f"SELECT {_COLUMNS} FROM block_scope s JOIN block ON block.tenant = s.tenant AND block.id = s.block_id"
@@ -57,29 +59,34 @@ _BY_LABEL = (
     " WHERE s.tenant = ? AND s.scope = ? AND s.label = ?"
 )
 _BY_ID = f"SELECT {_COLUMNS} FROM block WHERE tenant = ? AND id = ?"
-_INSERT = "INSERT INTO block VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = (
+    "INSERT INTO block (tenant, id, label, value, limit_chars, description, type, read_only, hidden, metadata, tags,"
+    f" version, created_at_ms, updated_at_ms, importance) VALUES ({', '.join('?' * 15)})"
+)
 # The label is the one the block has when this commits: it may have been renamed since the caller read it.
 _ATTACH = (
-    "INSERT INTO block_scope SELECT ?1, ?2,"
+    "INSERT INTO block_scope (tenant, scope, label, block_id, position) SELECT ?1, ?2,"
     " coalesce((SELECT label FROM block WHERE tenant = ?1 AND id = ?4), ?3), ?4,"
     " (SELECT coalesce(max(position), -1) + 1 FROM block_scope WHERE tenant = ?1 AND scope = ?2)"
 )
 _CREATE_IF_ABSENT = (
-    "INSERT INTO block SELECT NULL, ?1, ?3, ?4, '', ?5, NULL, NULL, 0, 0, '{}', '[]', 1, ?6, ?6"
+    "INSERT INTO block (tenant, id, label, value, limit_chars, type, read_only, hidden, metadata, tags, version,"
+    " created_at_ms, updated_at_ms) SELECT ?1, ?3, ?4, '', ?5, ?7, 0, 0, '{}', '[]', 1, ?6, ?6"
     " WHERE NOT EXISTS (SELECT 1 FROM block_scope WHERE tenant = ?1 AND scope = ?2 AND label = ?4)"
 )
 _ATTACH_IF_ABSENT = (
     f"{_ATTACH} WHERE NOT EXISTS (SELECT 1 FROM block_scope WHERE tenant = ?1 AND scope = ?2 AND label = ?3)"
 )
 _APPEND = (
-    "UPDATE block SET value = CASE value WHEN '' THEN ?4 ELSE value || char(10) || ?4 END,"
+    "UPDATE block SET value = CASE value WHEN '' THEN ?4 ELSE value || '\n' || ?4 END,"
     " version = version + 1, updated_at_ms = ?5"
     " WHERE tenant = ?1 AND id = (SELECT block_id FROM block_scope WHERE tenant = ?1 AND scope = ?2 AND label = ?3)"
     " AND read_only = 0 AND length(value) + CASE value WHEN '' THEN 0 ELSE 1 END + length(?4) <= limit_chars"
 )
 _UPDATE = (
     "UPDATE block SET label = ?, value = ?, limit_chars = ?, description = ?, type = ?, read_only = ?, hidden = ?,"
-    " metadata = ?, tags = ?, version = version + 1, updated_at_ms = ? WHERE tenant = ? AND id = ? AND version = ?"
+    " metadata = ?, tags = ?, importance = ?, version = version + 1, updated_at_ms = ?"
+    " WHERE tenant = ? AND id = ? AND version = ?"
 )
 
 
@@ -99,6 +106,7 @@ def block_from_row(row: Row) -> Block:
         version=row[11],
         created_at_ms=row[12],
         updated_at_ms=row[13],
+        importance=row[14],
     )
 
 
@@ -117,6 +125,9 @@ def check(block: Block) -> None:
         )
     if len(block.value) > block.limit_chars:
         raise LimitExceeded(f"the value of block '{block.label}'", len(block.value), block.limit_chars, "characters")
+    least, most = limits.CORE_MEMORY_BLOCK_IMPORTANCE_MIN, limits.CORE_MEMORY_BLOCK_IMPORTANCE_MAX
+    if not least <= block.importance <= most:  # also what is no number
+        raise InvalidInput(f"the importance of block '{block.label}' must be {least} to {most}, not {block.importance}")
     description = block.description or ""
     for what, size, maximum, unit in (
         ("description", len(description), limits.BLOCK_DESCRIPTION_CHARS_MAX, "characters"),
@@ -150,6 +161,14 @@ async def get(view: View, tenant: str, block_id: str) -> Block:
     return block_from_row(row)
 
 
+async def ids_taken(view: View, tenant: str, block_ids: Sequence[str]) -> set[str]:
+    """Those of the ids that blocks of the tenant have."""
+    if not block_ids:
+        return set()
+    sql = f"SELECT id FROM block WHERE tenant = ? AND id IN ({', '.join('?' * len(block_ids))})"
+    return {row[0] for row in await view.fetch(sql, tenant, *block_ids)}
+
+
 async def scopes_of(view: View, tenant: str, block_id: str) -> list[str]:
     rows = await view.fetch("SELECT scope FROM block_scope WHERE tenant = ? AND block_id = ?", tenant, block_id)
     return [row[0] for row in rows]
@@ -164,7 +183,7 @@ def _matching(
         params.append(label)
     for column, text in texts.items():
         assert column in ("label", "value", "description")
-        select += f" AND instr(lower({column}), lower(?))"
+        select += f" AND instr(lower({column}), lower(?)) > 0"
         params.append(text)
     if tags:
         wanted = len(set(tags)) if match_all_tags else 1
@@ -226,6 +245,7 @@ def plan_create(block: Block) -> Changes:
         block.version,
         block.created_at_ms,
         block.updated_at_ms,
+        block.importance,
     )
 
 
@@ -243,6 +263,17 @@ def plan_detach(tenant: str, scope: str, block_id: str) -> Changes:
 def plan_detach_all(tenant: str, scope: str) -> Changes:
     """Take every block from a scope, also those attached since it was read. The blocks stay."""
     return Changes().write("DELETE FROM block_scope WHERE tenant = ? AND scope = ?", tenant, scope)
+
+
+def plan_delete_typed(tenant: str, scope: str) -> Changes:
+    """Delete the blocks with a type that this scope alone has: those that memory made for it."""
+    return Changes().write(
+        "DELETE FROM block WHERE tenant = ?1 AND type IS NOT NULL"
+        " AND id IN (SELECT block_id FROM block_scope WHERE tenant = ?1 AND scope = ?2)"
+        " AND id NOT IN (SELECT block_id FROM block_scope WHERE tenant = ?1 AND scope <> ?2)",
+        tenant,
+        scope,
+    )
 
 
 def plan_delete(tenant: str, block_id: str) -> Changes:
@@ -265,6 +296,7 @@ def plan_update(old: Block, new: Block, now_ms: int) -> Changes:
         int(new.hidden),
         msgspec.json.encode(new.metadata).decode(),
         msgspec.json.encode(new.tags).decode(),
+        new.importance,
         now_ms,
         old.tenant,
         old.id,
@@ -278,23 +310,34 @@ def plan_update(old: Block, new: Block, now_ms: int) -> Changes:
 
 
 async def plan_append(
-    view: View, tenant: str, scope: str, label: str, text: str, block_id: str, now_ms: int
+    view: View,
+    tenant: str,
+    scope: str,
+    label: str,
+    text: str,
+    block_id: str,
+    now_ms: int,
+    *,
+    type: str | None = None,  # noqa: A002 - the word of the column
+    limit_chars: int = limits.BLOCK_VALUE_CHARS_DEFAULT,
 ) -> Changes:
     """Add `text` as a new line of the block labelled `label`, creating and attaching it (as `block_id`) if absent.
+
+    type, limit_chars  those of the block if it is created
 
     Creating and appending are decided inside the commit, so any number of appends at once make one block with all
     texts. Raises LimitExceeded or InvalidInput for what the view already shows to be impossible.
     """
     row = await view.one(_BY_LABEL, tenant, scope, label)
     known = block_from_row(row) if row else None
-    limit_chars = known.limit_chars if known else limits.BLOCK_VALUE_CHARS_DEFAULT
     value = f"{known.value}\n{text}" if known and known.value else text
-    check(Block(tenant=tenant, id=block_id, label=label, value=value, limit_chars=limit_chars))
+    most = known.limit_chars if known else limit_chars
+    check(Block(tenant=tenant, id=block_id, label=label, value=value, limit_chars=most))
     if known and known.read_only:
         raise InvalidInput(f"block '{label}' is read-only")
     return (
         Changes()
-        .write(_CREATE_IF_ABSENT, tenant, scope, block_id, label, limits.BLOCK_VALUE_CHARS_DEFAULT, now_ms)
+        .write(_CREATE_IF_ABSENT, tenant, scope, block_id, label, limit_chars, now_ms, type)
         .write(_ATTACH_IF_ABSENT, tenant, scope, label, block_id)
         .guard("block", _APPEND, tenant, scope, label, text, now_ms)
     )

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from umi import core, limits
+from umi.core import MIGRATIONS
 from umi.entity import Block
 from umi.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
-from umi.memory import MIGRATIONS
 from umi.storage import Page, SqliteDatabase
 
 
