@@ -1,0 +1,151 @@
+"""The named things that facts mention: one row for a name in a scope, whatever else it was taken for before."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from umi import limits
+from umi.archival.keys import name_key
+from umi.entity import Entity, Mention
+from umi.errors import NotFound
+from umi.storage import Changes, Page, Row, View, paged
+
+COLUMNS = (
+    "tenant, id, scope, type, name, aliases, attributes, summary, importance, mentions, first_seen_ms, last_seen_ms"
+)
+# A thing that was a note or a topic, for want of better, gets its type when somebody says what it is.
+_UPSERT = (
+    "INSERT INTO entity (tenant, id, scope, type, name, key, aliases, attributes, summary, summary_fact, importance,"
+    " mentions, accesses, first_seen_ms, last_seen_ms)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, '[]', ?7, ?8, ?9, ?10, 1, 0, ?11, ?11)"
+    " ON CONFLICT (tenant, scope, key) DO UPDATE SET mentions = entity.mentions + 1,"
+    " type = CASE WHEN entity.type = 'note' OR (entity.type = 'topic' AND excluded.type <> 'note') THEN excluded.type"
+    " ELSE entity.type END,"
+    " attributes = CASE excluded.attributes WHEN '{}' THEN entity.attributes ELSE excluded.attributes END,"
+    " summary = CASE WHEN excluded.last_seen_ms >= entity.last_seen_ms THEN excluded.summary ELSE entity.summary END,"
+    " summary_fact = CASE WHEN excluded.last_seen_ms >= entity.last_seen_ms THEN excluded.summary_fact"
+    " ELSE entity.summary_fact END,"
+    " importance = CASE WHEN excluded.importance > entity.importance THEN excluded.importance"
+    " ELSE entity.importance END,"
+    " last_seen_ms = CASE WHEN excluded.last_seen_ms > entity.last_seen_ms THEN excluded.last_seen_ms"
+    " ELSE entity.last_seen_ms END"
+)
+_MENTION = (
+    "INSERT INTO mention (entity_seq, fact_seq) SELECT e.seq, f.seq FROM entity e, fact f"
+    " WHERE e.tenant = ?1 AND e.scope = ?2 AND e.key = ?3 AND f.tenant = ?1 AND f.id = ?4 ON CONFLICT DO NOTHING"
+)
+_DELETE_UNMENTIONED = (
+    "DELETE FROM entity WHERE tenant = ? AND scope = ?"
+    " AND NOT EXISTS (SELECT 1 FROM mention WHERE entity_seq = entity.seq)"
+)
+_LIVE = (
+    " AND EXISTS (SELECT 1 FROM mention m JOIN fact f ON f.seq = m.fact_seq"
+    " WHERE m.entity_seq = entity.seq AND f.known_to_ms IS NULL)"
+)
+
+
+def entity_from_row(row: Row) -> Entity:
+    return Entity(
+        tenant=row[0],
+        id=row[1],
+        scope=row[2],
+        type=row[3],
+        name=row[4],
+        aliases=msgspec.json.decode(row[5]),
+        attributes=msgspec.json.decode(row[6]),
+        summary=row[7],
+        importance=row[8],
+        mentions=row[9],
+        first_seen_ms=row[10],
+        last_seen_ms=row[11],
+    )
+
+
+def plan_mention(
+    tenant: str, scope: str, fact_id: str, mention: Mention, *, entity_id: str, importance: float, seen_ms: int
+) -> Changes:
+    """Note that a fact mentions a thing, which becomes an entity as `entity_id` unless its name is one already."""
+    key = name_key(mention.name)
+    attributes = msgspec.json.encode(mention.attributes).decode()
+    what = (mention.type, mention.name, key, attributes, mention.content, fact_id, importance, seen_ms)
+    return Changes().write(_UPSERT, tenant, entity_id, scope, *what).write(_MENTION, tenant, scope, key, fact_id)
+
+
+def plan_forget_mentions(tenant: str, scope: str, fact_id: str) -> Changes:
+    """A fact no longer mentions anything; an entity that nothing mentions is gone."""
+    return (
+        Changes()
+        .write(
+            "DELETE FROM mention WHERE fact_seq IN (SELECT seq FROM fact WHERE tenant = ? AND scope = ? AND id = ?)",
+            tenant,
+            scope,
+            fact_id,
+        )
+        .write(
+            "UPDATE entity SET summary = '', summary_fact = NULL WHERE tenant = ? AND scope = ? AND summary_fact = ?",
+            tenant,
+            scope,
+            fact_id,
+        )
+        .write(_DELETE_UNMENTIONED, tenant, scope)
+    )
+
+
+async def recent(view: View, tenant: str, scope: str, limit: int) -> list[Entity]:
+    """The entities mentioned last: those that a pronoun in the next text may mean."""
+    select = f"SELECT {COLUMNS} FROM entity WHERE tenant = ? AND scope = ?{_LIVE} ORDER BY last_seen_ms DESC, seq DESC"
+    return [entity_from_row(row) for row in await view.fetch(f"{select} LIMIT ?", tenant, scope, limit)]
+
+
+async def by_name(view: View, tenant: str, scope: str, name: str) -> Entity:
+    """Raises NotFound for a name that no known fact mentions."""
+    select = f"SELECT {COLUMNS} FROM entity WHERE tenant = ? AND scope = ? AND key = ?{_LIVE}"
+    row = await view.one(select, tenant, scope, name_key(name))
+    if row is None:
+        raise NotFound(f"nothing called '{name[: limits.ENTITY_NAME_BYTES_MAX]}' is known here")
+    return entity_from_row(row)
+
+
+async def list_entities(view: View, tenant: str, scope: str, page: Page, *, types: Sequence[str] = ()) -> list[Entity]:
+    """A page of what a scope knows of by name, in the order it was first mentioned."""
+    select, params = f"SELECT {COLUMNS} FROM entity WHERE tenant = ? AND scope = ?", [tenant, scope]
+    if types:
+        select += f" AND type IN ({', '.join('?' * len(types))})"
+        params += types
+    sql, bound = paged(select + _LIVE, params, page, table="entity", tenant=tenant)
+    return [entity_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+async def of_fact(view: View, tenant: str, scope: str, fact_id: str) -> list[Entity]:
+    """What a fact mentions, in the order it was first mentioned anywhere."""
+    columns = ", ".join(f"e.{name.strip()}" for name in COLUMNS.split(","))
+    rows = await view.fetch(
+        f"SELECT {columns} FROM fact f JOIN mention m ON m.fact_seq = f.seq JOIN entity e ON e.seq = m.entity_seq"
+        " WHERE f.tenant = ? AND f.scope = ? AND f.id = ? ORDER BY e.seq",
+        tenant,
+        scope,
+        fact_id,
+    )
+    return [entity_from_row(row) for row in rows]
+
+
+async def full_names(view: View, tenant: str, scope: str, names: Sequence[str]) -> dict[str, str]:
+    """For each single-word name of a person that is the first name of exactly one known person: that person's name."""
+    words = [name for name in dict.fromkeys(names) if " " not in name.strip()]
+    if not words:
+        return {}
+    queries = []
+    for word in words:
+        key = name_key(word)
+        # "bob" itself, and all from "bob " to just before "bob!": the names that go on after the first word.
+        sql = (
+            "SELECT name, key FROM entity WHERE tenant = ? AND scope = ? AND type = 'person'"
+            " AND (key = ? OR (key > ? AND key < ?)) LIMIT 3"
+        )
+        queries.append((sql, (tenant, scope, key, f"{key} ", f"{key}!")))
+    found = await view.all(*queries)
+    return {
+        word: rows[0][0]
+        for word, rows in zip(words, found, strict=True)
+        if len(rows) == 1 and rows[0][1] != name_key(word)
+    }
