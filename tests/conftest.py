@@ -15,6 +15,8 @@ CAPABILITIES = {
     "letta-client": "Letta's own Python client",
     "letta-openapi": "Letta's published API description",
     "local-model": "SmolLM2 in this process: the extra `local`, and KELPIE_WEIGHTS naming a folder with its weights",
+    "minilm": "MiniLM's files where `umi embedder get minilm` puts them, and the extra `minilm`",
+    "postgres": "a PostgreSQL server: the package pgserver",
     "sandbox": "bubblewrap with user namespaces",
     "small-disk": "mount a file system of one megabyte",
 }

@@ -23,11 +23,13 @@ pytestmark = pytest.mark.slow
 ROOMS = {
     "base": "umi kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.sandbox"
     " kelpie.trajectories kelpie.tools kelpie.agents",
-    "cli": "kelpie.cli",
-    "server": "kelpie.cli kelpie.api kelpie.server kelpie.simulate",
+    "cli": "kelpie.cli umi.cli",
+    "server": "umi.serve umi.mcp kelpie.cli kelpie.api kelpie.server kelpie.simulate",
     "analyst": "kelpie.analyst",
     "demo": "umi kelpie",
     "local": "kelpie.models",
+    "minilm": "umi.embed",
+    "postgres": "umi.storage",
 }
 WITH_CLI = ("cli", "server", "demo")
 # Half a second and more: nobody who only says `import umi` or `kelpie --help` may wait for these.
@@ -36,10 +38,14 @@ HEAVY = {
     "fastapi",
     "httpx2",
     "numpy",
+    "onnx",
+    "onnxruntime",
     "opentelemetry",
+    "psycopg",
     "pydantic",
     "sqlglot",
     "starlette",
+    "tokenizers",
     "uvicorn",
     "vl_convert",
     "xllamacpp",

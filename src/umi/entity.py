@@ -19,6 +19,14 @@ def check_text(what: str, text: str) -> None:
             raise InvalidInput(f"{what} holds {text[error.start]!a}, which is no character; leave it out") from None
 
 
+def check_size(what: str, text: str, bytes_max: int) -> None:
+    """Raise LimitExceeded for a text of more than `bytes_max` bytes, and what check_text raises."""
+    check_text(what, text)
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > bytes_max:
+        raise LimitExceeded(what, size, bytes_max, "bytes")
+
+
 def check_json(what: str, value: dict[str, Any], bytes_max: int) -> None:
     """Raise InvalidInput or LimitExceeded for a value that can't be kept as JSON of at most `bytes_max` bytes."""
     try:
@@ -38,21 +46,76 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     limit_chars: int
     description: str | None = None
-    type: str | None = None  # System, Persona, Human, Facts, Goals or Scratch where umi promotes into it
+    type: str | None = None  # one of umi.core.TYPES, or None for a block that is known by its label alone
     read_only: bool = False
     hidden: bool = False
     metadata: dict[str, Any] = {}
     tags: list[str] = []
+    importance: float = 0.5
     version: int = 1  # grows by one with every change; writers state the one they read
     created_at_ms: int = 0
     updated_at_ms: int = 0
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """A dated statement in archival memory.
+class Entity(msgspec.Struct, frozen=True, kw_only=True):
+    """A named thing of a scope: a person, an organization, a project. Facts mention entities.
 
-    Two time axes: `valid_*` is when it was true in the world, `known_*` when this memory held it. A forgotten fact
-    keeps its row with `known_to_ms` set, unless it was forgotten hard.
+    It is derived from the facts that mention it; `summary` is what the latest of them says of it.
+    """
+
+    tenant: str
+    id: str
+    scope: str
+    type: str  # one of ENTITY_TYPES, or a type of the user's own
+    name: str
+    aliases: list[str] = []
+    attributes: dict[str, Any] = {}
+    summary: str = ""
+    importance: float = 0.5  # the greatest of the facts that mention it
+    mentions: int = 0  # how many times a fact mentioned it
+    first_seen_ms: int = 0
+    last_seen_ms: int = 0
+
+
+# In the order of their priority for core memory (umi.promote).
+ENTITY_TYPES = (
+    *("self", "project", "task", "organization", "event", "preference", "person", "location", "topic", "note"),
+)
+RELATIONS = ("works_at", "knows", "manages", "relates_to", "prefers", "part_of", "located_in")
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a fact says, as subject, attribute and value: "Bob", "works_at", "Acme".
+
+    negated    the fact says that it is not, or no longer, so: "Bob doesn't work at Acme any more"
+    many       a subject may have several values of this attribute at once (friends); else a later one supersedes
+    whole      the fact says nothing else: it stops being true when this claim (and others like it) ended
+    ended_ms   when it stopped being true in the world, or None; `ended_by` is the id of the fact that says so
+    kept       ids of facts that were told not to end it (an invalidation that somebody undid)
+    """
+
+    subject: str
+    attribute: str
+    value: str
+    negated: bool = False
+    many: bool = False
+    whole: bool = False
+    confidence: float = 1.0
+    ended_ms: int | None = None
+    ended_by: str | None = None
+    kept: list[str] = []
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """A dated statement in archival memory, and what Memory returns.
+
+    Two time axes: `valid_*` is when it was true in the world, `known_*` when this memory held this version of it. A
+    forgotten fact keeps its row with `known_to_ms` set, unless it was forgotten hard.
+
+    document_time_ms  when it was said or written; event_time_ms when what it tells of happened, if it says
+    valid_to_ms       when it stopped being true: all its claims have ended, or somebody said so
+    session           facts of one session are each other's neighbours, in the order they were remembered
+    version           grows by one with every change; `known_from_ms` is when this version began
     """
 
     tenant: str
@@ -63,14 +126,54 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     importance: float = 0.5
     metadata: dict[str, Any] = {}
     source: dict[str, Any] = {}  # what the fact stands on: a message, a document, a person
+    speaker: str | None = None
+    session: str | None = None
+    claims: list[Claim] = []
+    document_time_ms: int | None = None
+    event_time_ms: int | None = None
     valid_from_ms: int = 0
     valid_to_ms: int | None = None
     known_from_ms: int = 0
     known_to_ms: int | None = None
+    created_at_ms: int = 0
+    version: int = 1
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """A fact that a query found. `score` is in (0, 1], best first, comparable within one answer only."""
+    """A fact that a query found.
+
+    score    in (0, 1], best first, comparable within one answer only
+    explain  what each channel contributed ("text", "near", "vector", "window", "entity", "time", "speaker"); the sum
+             is the score. Empty unless asked for.
+    """
 
     fact: Fact
     score: float
+    explain: dict[str, float] = {}
+
+
+class Mention(msgspec.Struct, frozen=True, kw_only=True):
+    """An entity as a text names it. `start` and `end` are character offsets of the span, -1 where it isn't spelled out
+    (the speaker, a pronoun)."""
+
+    name: str
+    type: str
+    content: str = ""  # the shortest clause of the text that says something of it
+    confidence: float = 0.5
+    attributes: dict[str, Any] = {}
+    start: int = -1
+    end: int = -1
+
+
+class Extraction(msgspec.Struct, frozen=True, kw_only=True):
+    """What an extractor finds in one text.
+
+    claims         relations between mentions, and attributes of them; `subject` and `value` are names
+    event_time_ms  when what the text tells of happened, if it says: relative dates are resolved from document_time
+    by             "local", or the handle of the model that answered
+    """
+
+    mentions: list[Mention] = []
+    claims: list[Claim] = []
+    event_time_ms: int | None = None
+    by: str = "local"

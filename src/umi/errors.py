@@ -3,14 +3,19 @@
     UmiError
     ├── CallerError            your call was wrong; repeating it unchanged will not help
     │   ├── InvalidInput       a value is malformed or of the wrong type
+    │   │   ├── TypeMismatch   what is stored is of another type than this operation needs
+    │   │   ├── Overflow       the result would not fit into 64 bits
+    │   │   └── ImportRefused  a file is no export that this version reads; its line is named
     │   ├── LimitExceeded      a value is larger than its bound
     │   ├── NotFound           no such thing in this tenant
+    │   ├── NotAllowed         the key that was given, or none, doesn't open this
+    │   ├── CalledInsideLoop   a blocking call where an event loop runs; the awaited one is named
     │   └── Conflict           it exists already, or somebody changed it meanwhile
     ├── EnvironmentFault       the machine, the disk or a service failed; the call may be fine
     │   ├── StoreError
     │   │   ├── StoreInUse     another process holds the file (its pid is named)
     │   │   ├── StoreNewer     the file was written by a newer version
-    │   │   ├── StoreCorrupt   the file is damaged or no database
+    │   │   ├── StoreCorrupt   the file is damaged, no database, or another program's
     │   │   ├── StoreReadOnly  the file or its folder can't be written
     │   │   ├── StoreFull      the disk is full; nothing was written
     │   │   ├── StoreClosed    the database was closed
@@ -43,6 +48,33 @@ class CallerError(UmiError):
 
 class InvalidInput(CallerError):
     http_status = 422
+
+
+class TypeMismatch(InvalidInput):
+    """What is stored is of another type than this operation needs; nothing was written."""
+
+
+class Overflow(InvalidInput):
+    """The result would not fit into 64 bits, signed; nothing was written."""
+
+
+class ImportRefused(InvalidInput):
+    """A file that is no export this version reads, or a damaged one; nothing of it was imported.
+
+    line  where, from 1; None if it is the whole of it
+    """
+
+    def __init__(self, reason: str, *, line: int | None = None) -> None:
+        super().__init__(f"line {line}: {reason}" if line else reason)
+        self.reason, self.line = reason, line
+
+
+class NotAllowed(CallerError):
+    http_status = 401
+
+
+class CalledInsideLoop(CallerError):
+    """A blocking call from where an event loop runs would stop everything that runs on it."""
 
 
 class LimitExceeded(CallerError):

@@ -6,6 +6,7 @@ import msgspec
 
 from umi import limits
 from umi.archival.keys import name_key
+from umi.dst.ids import named_uuid
 from umi.entity import Entity, Mention
 from umi.errors import NotFound
 from umi.storage import Changes, Page, Row, View, paged
@@ -62,10 +63,19 @@ def entity_from_row(row: Row) -> Entity:
 
 
 def plan_mention(
-    tenant: str, scope: str, fact_id: str, mention: Mention, *, entity_id: str, importance: float, seen_ms: int
+    tenant: str,
+    scope: str,
+    fact_id: str,
+    mention: Mention,
+    *,
+    importance: float,
+    seen_ms: int,
+    entity_id: str | None = None,
 ) -> Changes:
-    """Note that a fact mentions a thing, which becomes an entity as `entity_id` unless its name is one already."""
+    """Note that a fact mentions a thing, which becomes an entity unless its name is one already. Its id follows from
+    scope and name, unless it has one: who writes it first, or writes it again, doesn't matter."""
     key = name_key(mention.name)
+    entity_id = entity_id or f"entity-{named_uuid(f'{tenant}/{scope}/{key}')}"
     attributes = msgspec.json.encode(mention.attributes).decode()
     what = (mention.type, mention.name, key, attributes, mention.content, fact_id, importance, seen_ms)
     return Changes().write(_UPSERT, tenant, entity_id, scope, *what).write(_MENTION, tenant, scope, key, fact_id)
@@ -91,10 +101,10 @@ def plan_forget_mentions(tenant: str, scope: str, fact_id: str) -> Changes:
     )
 
 
-async def recent(view: View, tenant: str, scope: str, limit: int) -> list[Entity]:
-    """The entities mentioned last: those that a pronoun in the next text may mean."""
+def recent(tenant: str, scope: str, limit: int) -> tuple[str, tuple[str | int, ...]]:
+    """The query for the entities mentioned last: those that a pronoun in the next text may mean."""
     select = f"SELECT {COLUMNS} FROM entity WHERE tenant = ? AND scope = ?{_LIVE} ORDER BY last_seen_ms DESC, seq DESC"
-    return [entity_from_row(row) for row in await view.fetch(f"{select} LIMIT ?", tenant, scope, limit)]
+    return f"{select} LIMIT ?", (tenant, scope, limit)
 
 
 async def by_name(view: View, tenant: str, scope: str, name: str) -> Entity:

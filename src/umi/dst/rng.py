@@ -4,6 +4,8 @@ import hashlib
 import os
 import random
 
+_DRAWN_AHEAD_BYTES = 1024
+
 
 class Rng:
     """A seeded source of randomness.
@@ -42,9 +44,15 @@ class SystemRng(Rng):
     def __init__(self) -> None:
         super().__init__("system")
         self._random = random.SystemRandom()
+        self._drawn = b""  # drawn ahead: a system call for every id costs more than storing what it names
+        self._drawn_by = 0
 
     def fork(self, name: str) -> "Rng":  # noqa: ARG002 - the operating system's randomness has no forks
         return self
 
     def bytes(self, count: int) -> bytes:
-        return os.urandom(count)
+        # A fork must not draw what its parent draws.
+        if len(self._drawn) < count or self._drawn_by != os.getpid():
+            self._drawn, self._drawn_by = os.urandom(max(count, _DRAWN_AHEAD_BYTES)), os.getpid()
+        drawn, self._drawn = self._drawn[:count], self._drawn[count:]
+        return drawn

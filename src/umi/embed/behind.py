@@ -136,7 +136,7 @@ class Behind:
                 after = self._waiting.pop(at)
                 try:
                     batch = await next_batch(
-                        self._view, *at, self.embedder.name, after=after, limit=limits.EMBEDDING_BATCH_SIZE_MAX
+                        self._view, *at, self.embedder.name, after=after, limit=limits.EMBED_BATCH_TEXTS_MAX
                     )
                     await self._finish(*at, batch)
                 except BaseException:

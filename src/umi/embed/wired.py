@@ -69,15 +69,15 @@ class WireEmbedder:
         return f"<WireEmbedder {self.name} at {self._endpoint.base_url}>"
 
     async def embed(self, texts: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        """In requests of at most EMBED_WIRE_TEXTS_MAX texts. Raises ModelError, InvalidInput for what is no text."""
+        """In requests of at most EMBEDDING_BATCH_SIZE_MAX texts. Raises ModelError, InvalidInput for what is no text."""
         import numpy as np
 
         for text in texts:
             check_text("the text to embed", text)
         rows = [
             row
-            for at in range(0, len(texts), limits.EMBED_WIRE_TEXTS_MAX)
-            for row in await self._part(texts[at : at + limits.EMBED_WIRE_TEXTS_MAX])
+            for at in range(0, len(texts), limits.EMBEDDING_BATCH_SIZE_MAX)
+            for row in await self._part(texts[at : at + limits.EMBEDDING_BATCH_SIZE_MAX])
         ]
         return checked(self, rows or np.zeros((0, self.dimensions)), len(texts))
 

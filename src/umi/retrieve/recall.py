@@ -9,14 +9,15 @@ from umi.archival import FACT_COLUMNS, fact_from_row
 from umi.archival.schema import PAST_COLUMNS
 from umi.dst import Host
 from umi.embed import Embedder, embedded
-from umi.entity import Fact, Recalled
-from umi.errors import InvalidInput, LimitExceeded, UmiError
+from umi.entity import Fact, Recalled, check_size
+from umi.errors import InvalidInput, UmiError
+from umi.extract import Model
 from umi.extract.dates import dates
 from umi.filters import matches, parse
 from umi.index import IndexCache
 from umi.index.past import BELIEVED, PAST, believed_params, believed_with
 from umi.retrieve.question import Question, meaning_of, named_speakers, read_question
-from umi.retrieve.rewrite import Model, rewritten
+from umi.retrieve.rewrite import rewritten
 from umi.storage import Row, View
 
 if TYPE_CHECKING:  # numpy is imported by the first recall
@@ -81,7 +82,8 @@ async def recall(
     tags          any of them, or all
     deep          True asks the model for other wordings, False never; None does where the answer is weak
     superseded    also what is true no longer
-    Raises InvalidInput for a limit, range or filter that can't be, LimitExceeded for a query too long.
+    Raises InvalidInput for a query that is no text, a limit, range or filter that can't be, LimitExceeded for one too
+    long.
     """
     wanted = _Wanted(
         limit=_checked_limit(limit),
@@ -92,9 +94,7 @@ async def recall(
         superseded=superseded,
         now_ms=host.clock.now_ms(),
     )
-    if len(query.encode(errors="replace")) > limits.RETRIEVAL_QUERY_BYTES_MAX:
-        size = len(query.encode(errors="replace"))
-        raise LimitExceeded("the query", size, limits.RETRIEVAL_QUERY_BYTES_MAX, "bytes")
+    check_size("the query", query, limits.RETRIEVAL_QUERY_BYTES_MAX)
     search = _Search(view, cache, tenant, scope, embedder, host, wanted)
     question = _read(query, wanted.now_ms)
     if not question.terms or not await search.load(question.keys):

@@ -1,12 +1,12 @@
 """Other wordings of a query, by a model: one call, at most three, and never worse than without."""
 
 import re
-from typing import Protocol
 
 import msgspec
 
 from umi import limits
 from umi.dst import Host
+from umi.extract import Model
 
 _SYSTEM = (
     "You help to search a memory of dated statements, such as turns of conversations. You are given a question that"
@@ -17,12 +17,6 @@ _PROMPT = (
     'Question: {query}\nAnswer with a JSON array of 2 to {count} short strings and nothing else, as in ["…", "…"].'
 )
 _ARRAY = re.compile(r"\[.*\]", re.DOTALL)
-
-
-class Model(Protocol):
-    """What umi asks of a language model, here as in umi.extract."""
-
-    async def complete(self, prompt: str, *, system: str, max_tokens: int) -> str: ...
 
 
 async def rewritten(model: Model, query: str, host: Host) -> list[str]:

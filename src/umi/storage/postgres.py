@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from umi import limits
 from umi.dst import Host
 from umi.errors import CommitUnknown, StoreClosed, StoreError, StoreNewer
-from umi.storage import dialect
+from umi.storage import dialect, nearest
 from umi.storage.changes import Changes
 from umi.storage.database import Migration, Row, View
 from umi.storage.jobs import Commit, Job, Read, batch_of, commit_of
 from umi.storage.link import Link, give_up
+from umi.storage.nearest import Nearest
 from umi.storage.postgres_writer import Writer, exchange, statement_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ class PostgresDatabase:
     It belongs to the event loop it was opened on.
     """
 
-    def __init__(self, link: Link, host: Host, writer: Writer, on_group: CommitListener | None) -> None:
+    def __init__(
+        self, link: Link, host: Host, writer: Writer, on_group: CommitListener | None, near: Nearest | None
+    ) -> None:
+        self.nearest = near  # None where the server has no pgvector
         self._link = link
         self._host = host
         self._writer = writer
@@ -67,12 +71,13 @@ class PostgresDatabase:
         link = Link(url)
         connection = await link.connect()
         try:
-            lock_key, checks_keys = await _prepare(connection, link, list(migrations))
+            lock_key, checks_keys, near = await _prepare(connection, link, list(migrations))
         except Exception as error:
             raise link.translate(error) from error
         finally:
             await give_up(connection)
-        return cls(link, host, Writer(link, host, lock_key=lock_key, checks_keys=checks_keys), on_group)
+        writer = Writer(link, host, lock_key=lock_key, checks_keys=checks_keys)
+        return cls(link, host, writer, on_group, near)
 
     @property
     def path(self) -> str:
@@ -188,7 +193,9 @@ class PostgresDatabase:
                 job.finish(StoreClosed(f"{self.path} was closed before this was begun; nothing was written"))
 
 
-async def _prepare(connection: "AsyncConnection[Any]", link: Link, migrations: list[Migration]) -> tuple[int, bool]:
+async def _prepare(
+    connection: "AsyncConnection[Any]", link: Link, migrations: list[Migration]
+) -> tuple[int, bool, Nearest | None]:
     """Bring the schema up to date in one transaction, one process at a time. Returns what a Writer has to know."""
     known: dict[str, int] = {}
     for migration in migrations:
@@ -209,5 +216,6 @@ async def _prepare(connection: "AsyncConnection[Any]", link: Link, migrations: l
             await connection.execute(dialect.schema(migration.postgres or migration.sql))
             await connection.execute(_RECORD_MIGRATION, (migration.room, migration.number))
     ((checks_keys,),) = await (await connection.execute(_CHECKS_KEYS)).fetchall()
+    near = await nearest.prepare(connection)
     await connection.execute("COMMIT")
-    return int(lock_key), bool(checks_keys)
+    return int(lock_key), bool(checks_keys), near

@@ -272,12 +272,15 @@ async def exchange(
     raised: Exception | None = None
     try:
         async with connection.pipeline():
-            for sql, values in statements:
-                cursor = connection.cursor(binary=True)
-                cursors.append(cursor)
-                await cursor.execute(sql, values or None, prepare=None if values else False)
+            try:
+                for sql, values in statements:
+                    cursor = connection.cursor(binary=True)
+                    cursors.append(cursor)
+                    await cursor.execute(sql, values or None, prepare=None if values else False)
+            except psycopg.Error as error:  # not let through: the driver would write into a log what comes of it
+                raised = error
     except psycopg.Error as error:
-        raised = error
+        raised = raised or error
     ran = next((n for n, cursor in enumerate(cursors) if cursor.pgresult is None), len(cursors))
     return cursors[:ran], raised
 

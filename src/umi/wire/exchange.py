@@ -103,6 +103,25 @@ async def exchange(
     raise AssertionError("the last attempt returns or raises")
 
 
+async def post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
+    """The whole answer to `body`, tried again as `exchange` does: for what is no chat. Raises ModelError."""
+    for attempt in range(limits.WIRE_RETRIES_MAX + 1):
+        try:
+            response = await endpoint.send("POST", path, body, "application/json")
+            try:
+                if not 200 <= response.status < 300:
+                    raise await fault_in(endpoint, response)
+                return await read_whole(endpoint, response)
+            finally:
+                await response.aclose()
+        except ModelError as fault:
+            delay_ms = _retry_delay_ms(endpoint, fault, attempt)
+            if delay_ms is None:
+                raise
+        await endpoint.host.clock.sleep(delay_ms)
+    raise AssertionError("the last attempt returns or raises")
+
+
 def _retry_delay_ms(endpoint: Endpoint, fault: ModelError, attempt: int) -> float | None:
     """None: don't try again. The jitter spreads a thousand agents that were refused at the same moment."""
     if attempt == limits.WIRE_RETRIES_MAX or fault.model_error_kind not in _RETRIED:

@@ -11,7 +11,7 @@ def check_then_append(patch):
     """The block is read, its new value made up, and then written, whoever wrote it meanwhile."""
 
     async def careless(view, tenant, scope, label, text, *, block_id, now_ms):
-        row = await view.one(core._BY_LABEL, tenant, scope, label)
+        row = await view.one(core.blocks._BY_LABEL, tenant, scope, label)
         if row is None:
             block = Block(tenant=tenant, id=block_id, label=label, value=text, limit_chars=20_000)
             return core.plan_create(block).extend(core.plan_attach(tenant, scope, block_id, label))
@@ -19,14 +19,15 @@ def check_then_append(patch):
         value = f"{block.value}\n{text}" if block.value else text
         return Changes().write("UPDATE block SET value = ? WHERE tenant = ? AND id = ?", value, tenant, block.id)
 
-    patch.setattr(core, "plan_append", careless)
+    for place in (core, core.blocks):
+        patch.setattr(place, "plan_append", careless)
 
 
 def edit_without_version(patch):
     """A block is replaced as a whole, also if it is no longer the one that was read."""
-    careless = core._UPDATE.replace("version = ?", "? IS NOT NULL")
-    assert careless != core._UPDATE
-    patch.setattr(core, "_UPDATE", careless)
+    careless = core.blocks._UPDATE.replace("version = ?", "? IS NOT NULL")
+    assert careless != core.blocks._UPDATE
+    patch.setattr(core.blocks, "_UPDATE", careless)
 
 
 def duplicates_count_twice(patch):

@@ -15,7 +15,7 @@ from umi.storage.simulated import SimulatedDatabase
 
 from .conftest import MIGRATIONS, Facts, Recording
 
-BATCH = limits.EMBEDDING_BATCH_SIZE_MAX
+BATCH = limits.EMBED_BATCH_TEXTS_MAX
 
 
 @pytest.fixture

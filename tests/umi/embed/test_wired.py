@@ -62,7 +62,7 @@ async def test_dimensions_are_asked_for_where_a_model_can_choose(host):
     assert embedder.name == "mine"
 
 
-@pytest.mark.parametrize("count", [limits.EMBED_WIRE_TEXTS_MAX + n for n in (-1, 0, 1)])
+@pytest.mark.parametrize("count", [limits.EMBEDDING_BATCH_SIZE_MAX + n for n in (-1, 0, 1)])
 async def test_at_most_so_many_texts_go_in_one_request(host, count):
     embedder, transport = wired(host, numbered)
     rows = await embedder.embed([str(n) for n in range(count)])

