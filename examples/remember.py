@@ -13,10 +13,10 @@ async def main(path: str) -> None:
     async with await Memory.open(path, scope="ada") as memory:
         await memory.remember("Ada's cat is called Miso.", tags=["pets"])
         await memory.remember("Ada works at Initech since March.")
-        await memory.append("human", "Name: Ada")
+        await memory.core.append("human", "Name: Ada")
         for found in await memory.recall("What is the cat called?"):
             print(f"{found.score:.2f}  {found.fact.text}")
-        for block in await memory.blocks():
+        for block in await memory.core.blocks():
             print(f"{block.label}: {block.value}")
 
 

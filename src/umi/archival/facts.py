@@ -124,8 +124,9 @@ def check(fact: Fact) -> None:
     ):
         if text is not None:
             check_size(what, text, bytes_max)
-    if not 0 <= fact.importance <= 1:  # also what is no number
-        raise InvalidInput(f"importance must be between 0 and 1, not {fact.importance}")
+    least, most = limits.MEMORY_IMPORTANCE_MIN, limits.MEMORY_IMPORTANCE_MAX
+    if not least <= fact.importance <= most:  # also what is no number
+        raise InvalidInput(f"importance must be between {least:g} and {most:g}, not {fact.importance}")
     _check_tags(fact.tags)
     for what, body in (("the fact's metadata", fact.metadata), ("the fact's source", fact.source)):
         if body:

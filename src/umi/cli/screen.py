@@ -22,11 +22,11 @@ class Screen:
 
     def good(self, text: str) -> None:
         self.console.print("[green]✓[/green]", end=" ")
-        self.console.print(text, markup=False)
+        self.line(text)
 
     def bad(self, text: str) -> None:
         self.console.print("[red]✗[/red]", end=" ")
-        self.console.print(text, markup=False)
+        self.line(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         from rich.text import Text

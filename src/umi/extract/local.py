@@ -1,5 +1,6 @@
 """Extraction without a model: deterministic, local, no download."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from umi import limits
@@ -231,12 +232,9 @@ def _name(thing: Thing) -> str:
 
 def _clause(text: str, sentence: Sentence, clauses: list[int], i: int) -> str:
     """The clause around word i."""
-    start, end = 0, len(sentence.low)
-    for k in clauses:
-        if k <= i:
-            start = max(start, k)
-        else:
-            end = min(end, k)
+    place = bisect_right(clauses, i)
+    start = clauses[place - 1] if place else 0
+    end = clauses[place] if place < len(clauses) else len(sentence.low)
     while end > start + 1 and (sentence.low[end - 1] in lex.CONJUNCTIONS or not sentence.low[end - 1][0].isalnum()):
         end -= 1
     if start >= len(sentence.low) or end <= start:

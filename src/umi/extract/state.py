@@ -80,7 +80,8 @@ class ClauseState:
         """A new clause begins at word i."""
         self.real = self.sentence_real
         self.prep = self.noun = ""
-        self.clauses.append(i)
+        if i > self.clauses[-1]:
+            self.clauses.append(i)
 
     def finite(self) -> None:
         """A finite verb: after a boundary it starts a clause, with a new subject if a common noun stands before it."""

@@ -99,7 +99,7 @@ class ScopeIndex:
         return (keys & ROW_MASK).astype(np.int64)
 
     def holds_any(self, terms: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """For each row, whether it holds one of the terms."""
+        """For each row, whether it holds one of the terms, which come sorted."""
         keys = terms << ROW_BITS
         spans = zip(
             np.searchsorted(self.sorted, keys).tolist(),
@@ -109,7 +109,9 @@ class ScopeIndex:
         found = [self.sorted[first:last] for first, last in spans if first < last]
         if self.unsorted.size:
             latest = self.unsorted.values
-            found.append(latest[np.isin(latest >> ROW_BITS, terms)])
+            hashes = latest >> ROW_BITS
+            nearest = terms[np.minimum(np.searchsorted(terms, hashes), len(terms) - 1)]
+            found.append(latest[nearest == hashes])
         holds = np.zeros(len(self), bool)
         if found:
             holds[(np.concatenate(found) & ROW_MASK).astype(np.int64)] = True
@@ -197,7 +199,7 @@ def _with_appended(index: ScopeIndex, rows: Rows) -> ScopeIndex:
     columns["previous"] = index.columns["previous"].append(_previous_from(columns["session"].values, size))
     latest = index.unsorted.append(rows.postings(np.arange(size, size + count)))
     # Latest postings are in the order of rows, which `postings` relies on.
-    if latest.size <= max(_UNSORTED_MIN, len(index.sorted) >> 3):
+    if size and latest.size <= max(_UNSORTED_MIN, len(index.sorted) >> 3):
         return replace(index, columns=columns, unsorted=latest)
     everything = np.sort(np.concatenate((index.sorted, latest.values)))
     return replace(index, columns=columns, sorted=everything, unsorted=Growing(np.uint64))

@@ -141,7 +141,7 @@ def _time(index: ScopeIndex, question: Question) -> Floats | None:
 
 @functools.cache
 def _time_terms() -> NDArray[np.uint64]:
-    return np.array([term.hash for term in query_terms(TIME_WORDS)], np.uint64)
+    return np.array(sorted(term.hash for term in query_terms(TIME_WORDS)), np.uint64)
 
 
 def _entity(index: ScopeIndex, mentions: Mapping[int, float] | None) -> Floats | None:

@@ -17,7 +17,7 @@ from umi.serve import parameters as takes
 from umi.serve.parameters import Parameters
 from umi.working import Working
 
-_RAISES = re.compile(r" Raises [^.]*\.$")  # for programmers
+_RAISES = re.compile(r"(^| )Raises [^.]*\.$")  # for programmers
 _PARTS: dict[str, type] = {"": Memory, "core": Core, "working": Working}
 
 
@@ -57,8 +57,9 @@ class Operation(msgspec.Struct, frozen=True):
     @property
     def doc(self) -> str:
         """The first paragraph of the method's docstring."""
-        text = inspect.getdoc(getattr(_PARTS[self.part], self.method)) or self.method.replace("_", " ")
-        return _RAISES.sub("", " ".join(text.split("\n\n")[0].split()))
+        text = inspect.getdoc(getattr(_PARTS[self.part], self.method)) or ""
+        said = _RAISES.sub("", " ".join(text.split("\n\n")[0].split()))
+        return said or f"{self.name.replace('_', ' ').capitalize()}."
 
     @property
     def result(self) -> Any:

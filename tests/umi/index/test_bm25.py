@@ -23,7 +23,7 @@ def matched(held, text, shape=SHAPE):
     return match(ScopeIndex().with_rows(held), terms, [1.0] * len(terms), shape)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.lists(rows(), max_size=6), max_size=4),
     st.sampled_from(["cat", "cat dog tea", "the", "river Ada nowhere", "house house"]),

@@ -1,7 +1,7 @@
 """Growing: versions share a buffer and never see each other's rows."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from umi.index.columns import Growing
@@ -15,6 +15,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_any_version_made_of_any_other_shows_what_a_list_would(steps):
     versions = [(Growing(np.int64), [])]

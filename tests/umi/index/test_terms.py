@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from umi.index.terms import HEADER, QUESTION, TERMS_VERSION, asks, own_terms, query_terms, words_of
@@ -116,11 +116,13 @@ def test_the_numbers_are_the_same_for_ever():
     assert hashlib.blake2b(own_terms(text, "Bob", 0), digest_size=8).hexdigest() == "b2cd9b3239c71c0b"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=20) | st.none(), st.integers(-(2**62), 2**62) | st.none())
 def test_any_text_has_terms(text, speaker, time_ms):
     assert numbers(own_terms(text, speaker, time_ms)) is not None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_a_query_finds_the_text_it_was_copied_from(text):
     assert {term.hash for term in query_terms(text)} <= set(hashes(text))

@@ -94,7 +94,7 @@ async def test_a_long_text_is_kept_in_neighbouring_pieces_that_join_to_the_whole
 
 async def test_the_example_of_the_original_gives_its_entities(memory):
     done = await memory.remember(
-        "I'm working with Bob from Acme on the Umi project. We're using Rust and TigerStyle principles. My first task"
+        "I'm working with Bob from Acme on the Umi project. We're using Rust and Hexagonal principles. My first task"
         " is to implement Kelpie integration."
     )
     found = {(one.type, one.name) for one in await memory.entities()}
@@ -103,7 +103,7 @@ async def test_the_example_of_the_original_gives_its_entities(memory):
         ("organization", "Acme"),
         ("project", "Umi"),
         ("topic", "Rust"),
-        ("topic", "TigerStyle"),
+        ("topic", "Hexagonal"),
     } <= found
     assert {"task", "self"} <= {kind for kind, _ in found}
     said = [(one.subject, one.attribute, one.value) for one in done.fact.claims]

@@ -1,7 +1,7 @@
 """Ranking: the same order however it is read, and the best of several passes for each fact."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from umi.retrieve.ranking import ranked
@@ -20,6 +20,7 @@ class Given:
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.5 + 1e-12, 1.0]), min_size=1, max_size=40)
 
 
+@settings(deadline=None)
 @given(SCORES, st.integers(1, 50))
 def test_parts_of_any_size_give_one_order(scores, at_once):
     only = Given(scores)
@@ -28,6 +29,7 @@ def test_parts_of_any_size_give_one_order(scores, at_once):
     assert found == sorted(wanted, key=lambda row: (-round(scores[row], 9), -row))
 
 
+@settings(deadline=None)
 @given(SCORES)
 def test_parts_double(scores):
     sizes = [len(part) for part in ranked([Given(scores)], 2)]

@@ -81,8 +81,8 @@ async def test_errors_are_raised_here_as_they_were_there(ada):
     with pytest.raises(InvalidInput, match="blank"):
         await ada.remember(" ")
     with pytest.raises(LimitExceeded) as exceeded:
-        await ada.recall("x", limit=101)
-    assert (exceeded.value.size, exceeded.value.maximum) == (101, limits.MEMORY_RECALL_LIMIT_MAX)
+        await ada.working.set("k" * 257, "x")
+    assert (exceeded.value.size, exceeded.value.maximum) == (257, limits.WORKING_MEMORY_KEY_BYTES_MAX)
     with pytest.raises(NotFound, match="no fact"):
         await ada.update("none", text="x")
     await ada.working.set("word", "x")
