@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from . import serving
 from .postgres_server import Server, binaries
 
 _numbers = itertools.count()
@@ -29,3 +30,15 @@ def postgres_url(postgres_server):
     yield postgres_server.url(options=f"&options=-csearch_path%3D{schema},public")
     with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def umi_serve():
+    """`with umi_serve(path, "--key", …) as url`: a server in a process of its own."""
+    return serving.serving
+
+
+@pytest.fixture(scope="session")
+def umi_server():
+    """`umi_server.start(path)`: one whose end is the test's own affair."""
+    return serving

@@ -100,7 +100,9 @@ async def test_i_core_memory_evicts_before_it_is_full_and_never_overflows(memory
             for n in range(60)
         ]
     )
-    done = await promote(memory._archive.view, "default", "ada", memory._archive.host, budget=Budget(core_bytes_max=4_096))
+    done = await promote(
+        memory._archive.view, "default", "ada", memory._archive.host, budget=Budget(core_bytes_max=4_096)
+    )
     assert 0 < len(done.promoted) < 60
     assert await core.used_bytes() <= 4_096
 

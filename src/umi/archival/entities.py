@@ -102,9 +102,15 @@ def plan_forget_mentions(tenant: str, scope: str, fact_id: str) -> Changes:
 
 
 def recent(tenant: str, scope: str, limit: int) -> tuple[str, tuple[str | int, ...]]:
-    """The query for the entities mentioned last: those that a pronoun in the next text may mean."""
-    select = f"SELECT {COLUMNS} FROM entity WHERE tenant = ? AND scope = ?{_LIVE} ORDER BY last_seen_ms DESC, seq DESC"
+    """The query for name, type and aliases of the entities mentioned last: those that a pronoun may mean next."""
+    select = f"SELECT name, type, aliases FROM entity WHERE tenant = ? AND scope = ?{_LIVE} ORDER BY last_seen_ms DESC, seq DESC"
     return f"{select} LIMIT ?", (tenant, scope, limit)
+
+
+def recent_from_row(tenant: str, scope: str, row: Row) -> Entity:
+    name, kind, aliases = row
+    known_as = msgspec.json.decode(aliases) if aliases != "[]" else []
+    return Entity(tenant=tenant, id="", scope=scope, type=kind, name=name, aliases=known_as)
 
 
 async def by_name(view: View, tenant: str, scope: str, name: str) -> Entity:

@@ -151,7 +151,7 @@ def _counts(screen: Screen, answer: Exported | Imported) -> None:
     counts = [
         (name, value) for name, value in msgspec.structs.asdict(answer).items() if isinstance(value, int) and value
     ]
-    screen.good(", ".join(f"{value:,} {name}" for name, value in counts) or "nothing was there")
+    screen.good(", ".join(f"{name}: {value:,}" for name, value in counts) or "nothing was there")
 
 
 _SHOWS: dict[type, Callable[[Screen, Any], None]] = {

@@ -1,5 +1,6 @@
 """One pass over a text: words with their places, and where sentences begin and end."""
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -56,6 +57,7 @@ def sentences(text: str) -> Iterator[Sentence]:
         yield Sentence(words, starts, ends, "", straight=straight)
 
 
+@functools.lru_cache(maxsize=4_096)
 def words_of(name: str) -> tuple[str, ...]:
     """A name as the tokeniser sees it, in small letters."""
     return tuple(match.group().lower().replace("’", "'") for match in _TOKEN.finditer(name))

@@ -1,7 +1,7 @@
 """Rows of facts on their way into an index: tuples of the store become columns and hashes."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +51,7 @@ class Rows(NamedTuple):
 def pack(rows: Sequence[IndexRow], sessions: dict[str, int], speakers: dict[str, int]) -> Rows:
     """`sessions` and `speakers` number the names; new names are added to them."""
     blobs = [_terms_of(row) for row in rows]
-    counts = np.fromiter((len(blob) >> 2 for blob in blobs), np.int64, len(blobs))
+    counts = np.array([len(blob) >> 2 for blob in blobs], np.int64)
     packed = np.frombuffer(b"".join(blobs), "<u4")
     is_term = np.ones(len(packed), bool)
     is_term[np.cumsum(counts) - counts] = False  # the headers
@@ -59,17 +59,20 @@ def pack(rows: Sequence[IndexRow], sessions: dict[str, int], speakers: dict[str,
     counts -= 1
     counted = np.concatenate(([0], np.cumsum((hashes & 1) == 0)))  # bit 0 says that it is a stopword
     ends = np.cumsum(counts)
+    seq, session, speaker, _, _, document_ms, event_ms, valid_from_ms, valid_to_ms, _, importance = (
+        zip(*rows, strict=True) if rows else ((),) * len(IndexRow._fields)
+    )
     columns = {
-        "seq": np.fromiter((row.seq for row in rows), np.int64, len(rows)),
-        "session": _numbered(sessions, [row.session for row in rows]),
-        "speaker": _numbered(speakers, [row.speaker for row in rows]),
+        "seq": np.array(seq, np.int64),
+        "session": _numbered(sessions, session),
+        "speaker": _numbered(speakers, speaker),
         "length": (counted[ends] - counted[ends - counts]).astype(np.int32),
-        "stamp": np.fromiter(map(_stamp, rows, blobs), np.uint32, len(rows)),
-        "document_ms": _times(row.document_time_ms for row in rows),
-        "event_ms": _times(row.event_time_ms for row in rows),
-        "valid_from_ms": _times(row.valid_from_ms for row in rows),
-        "valid_to_ms": _times(row.valid_to_ms for row in rows),
-        "importance": np.fromiter((row.importance for row in rows), np.float32, len(rows)),
+        "stamp": _stamps(session, speaker, blobs),
+        "document_ms": _times(document_ms),
+        "event_ms": _times(event_ms),
+        "valid_from_ms": _times(valid_from_ms),
+        "valid_to_ms": _times(valid_to_ms),
+        "importance": np.array(importance, np.float32),
     }
     return Rows(columns, hashes, counts)
 
@@ -89,16 +92,23 @@ def _terms_of(row: IndexRow) -> bytes:
     return own_terms(row.text, row.speaker, row.document_time_ms)
 
 
-def _stamp(row: IndexRow, terms: bytes) -> int:
-    return zlib.crc32(f"{row.session}\x00{row.speaker}".encode(), zlib.crc32(terms))
+def _stamps(
+    sessions: Sequence[str | None], speakers: Sequence[str | None], blobs: Sequence[bytes]
+) -> NDArray[np.uint32]:
+    begun: dict[tuple[str | None, str | None], int] = {}
+    for pair in zip(sessions, speakers, strict=True):
+        if pair not in begun:
+            begun[pair] = zlib.crc32(repr(pair).encode())
+    who = map(begun.__getitem__, zip(sessions, speakers, strict=True))
+    return np.array(list(map(zlib.crc32, blobs, who)), np.uint32)
 
 
 def _numbered(numbers: dict[str, int], names: Sequence[str | None]) -> NDArray[np.int32]:
     for name in dict.fromkeys(names):
         if name is not None:
             numbers.setdefault(name, len(numbers))
-    return np.fromiter((-1 if name is None else numbers[name] for name in names), np.int32, len(names))
+    return np.array([-1 if name is None else numbers[name] for name in names], np.int32)
 
 
-def _times(times: Iterable[int | None]) -> NDArray[np.int64]:
+def _times(times: Sequence[int | None]) -> NDArray[np.int64]:
     return np.array([NEVER_MS if time is None else time for time in times], np.int64)

@@ -146,6 +146,8 @@ class ScopeIndex:
         ordered = sorted({row.seq: row for row in rows}.values())
         gone = self.rows_of(np.array([row.seq for row in ordered if row.known_to_ms is not None], np.int64))
         incoming = pack([row for row in ordered if row.known_to_ms is None], self.sessions, self.speakers)
+        if not len(self):
+            return _with_appended(self, incoming) if len(incoming.counts) else self
         at = self.rows_of(incoming.columns["seq"])
         is_same = at >= 0
         is_same[is_same] = self["stamp"][at[is_same]] == incoming.columns["stamp"][is_same]
@@ -269,6 +271,8 @@ def _previous(sessions: Array) -> NDArray[np.int32]:
 
 def _previous_from(sessions: Array, size: int) -> NDArray[np.int32]:
     """The same for the rows from `size` on."""
+    if size == 0:
+        return _previous(sessions)
     fresh = sessions[size:]
     names = np.unique(fresh[fresh >= 0])
     if len(names) > _SESSIONS_SEARCHED_MAX:

@@ -139,7 +139,7 @@ async def _glance(
     recent, *rows = await view.all(
         entities.recent(tenant, scope, limits.EVOLUTION_EXISTING_ENTITIES_COUNT_MAX), *_saying(tenant, scope, texts)
     )
-    return [entities.entity_from_row(row) for row in recent], _by_digest(tenant, scope, rows)
+    return [entities.recent_from_row(tenant, scope, row) for row in recent], _by_digest(tenant, scope, rows)
 
 
 def _saying(tenant: str, scope: str, texts: Sequence[str]) -> list[tuple[str, tuple[bytes, ...]]]:

@@ -8,7 +8,7 @@ from umi import limits
 from umi.dst import Host
 from umi.extract import Model
 
-_SYSTEM = (
+SYSTEM = (
     "You help to search a memory of dated statements, such as turns of conversations. You are given a question that"
     " found little. Write other searches for the same thing: the words that the statement itself would use, synonyms,"
     " the question's parts. Invent no names and no facts."
@@ -25,10 +25,16 @@ async def rewritten(model: Model, query: str, host: Host) -> list[str]:
     prompt = _PROMPT.format(query=msgspec.json.encode(query).decode(), count=count)
     try:
         async with host.clock.timeout(limits.RETRIEVAL_MODEL_TIMEOUT_MS):
-            answer = await model.complete(prompt, system=_SYSTEM, max_tokens=limits.RETRIEVAL_MODEL_TOKENS_MAX)
+            answer = await model.complete(prompt, system=SYSTEM, max_tokens=limits.RETRIEVAL_MODEL_TOKENS_MAX)
     except Exception:  # noqa: BLE001 - whatever somebody else's model does, the first pass stands
         return []
     return _read(answer, query)[:count]
+
+
+def query_of(prompt: str) -> str:
+    """The query that a prompt of ours asks to rewrite: what a simulated model needs."""
+    query: str = msgspec.json.decode(prompt.partition("Question: ")[2].partition("\n")[0])
+    return query
 
 
 def _read(answer: object, query: str) -> list[str]:

@@ -96,7 +96,7 @@ BAD = [
 
 @pytest.mark.parametrize("body", BAD, ids=lambda body: repr(body[:24]))
 def test_bad_parameters_are_refused_by_name(body):
-    with pytest.raises(InvalidInput, match="^recall: "):
+    with pytest.raises(InvalidInput, match=r"^recall: "):
         OPERATIONS["recall"].read(body)
 
 

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import httpx2
-import msgspec
 import pytest
 
 from umi import limits
@@ -26,7 +25,7 @@ from umi.serve.client import Client
 from umi.serve.keys import Keys
 from umi.storage import Page
 
-from .conftest import KEY, umi_serve
+from .conftest import KEY
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ async def test_a_body_larger_than_its_limit_is_refused_whether_or_not_it_says_so
             yield b" " * 1_000_000
 
     async with httpx2.AsyncClient(base_url=server) as http:
-        said = await http.post("/v1/recall", headers={"content-length": str(limits.SERVE_BODY_BYTES_MAX + 1)}, content=b"")
+        said = await http.post("/v1/recall", content=b" " * (limits.SERVE_BODY_BYTES_MAX + 1))
         unsaid = await http.post("/v1/recall", content=pieces())
     assert (said.status_code, unsaid.status_code) == (413, 413)
 
@@ -204,7 +203,7 @@ def test_a_second_server_on_the_port_says_so(server, tmp_path):
     assert (ended.returncode, "can't listen" in ended.stderr) == (1, True)
 
 
-async def test_the_file_of_a_server_is_in_use_and_its_holder_is_named(tmp_path):
+async def test_the_file_of_a_server_is_in_use_and_its_holder_is_named(tmp_path, umi_serve):
     path = tmp_path / "memory.db"
     with umi_serve(path), pytest.raises(StoreInUse, match=r"process \d+") as caught:
         await Memory.open(str(path))
@@ -225,28 +224,29 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_four_client_processes_lose_nothing(server):
-    command = [sys.executable, "-c", CLIENT, server]
-    processes = [subprocess.Popen([*command, name], stderr=subprocess.PIPE) for name in "ABCD"]
+def run_clients(url):
+    """Four of them at once; each must end well."""
+    command = [sys.executable, "-c", CLIENT, url]
+    processes = [subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True) for name in "ABCD"]
     for process in processes:
-        assert process.wait(120) == 0, process.stderr.read()
-        process.stderr.close()
+        assert process.communicate(timeout=120)[1] == ""
+        assert process.returncode == 0
+
+
+async def test_four_client_processes_lose_nothing(server):
+    run_clients(server)
     async with Client(server, scope="shared") as memory:
         texts = {fact.text for fact in await memory.list(Page(limit=500))}
         assert texts == {f"{name} says {number}" for name in "ABCD" for number in range(50)}
         assert await memory.working.get("said") == "200"
 
 
-async def test_what_was_answered_is_there_after_the_server_was_killed(tmp_path):
+async def test_what_was_answered_is_there_after_the_server_was_killed(tmp_path, umi_server):
     path = tmp_path / "memory.db"
-    command = [sys.executable, "-m", "umi", "serve", "--db", str(path), "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    url = process.stderr.readline().split()[-1]
+    process, url = umi_server.start(path)
     async with Client(url) as client:
         await client.remember("Ada likes tea.")
     process.kill()
     process.communicate()
     async with Memory(str(path), embedder=None) as memory:
         assert [fact.text for fact in await memory.list()] == ["Ada likes tea."]
-
-

@@ -95,7 +95,7 @@ async def test_inside_a_running_loop_the_awaited_call_is_named(path):
     memory = umi.sync.Memory(path)
     for call, awaited in (
         (lambda: memory.recall("cat"), "await memory.recall(…)"),
-        (lambda: memory.core.render(), "await memory.core.render(…)"),
+        (memory.core.render, "await memory.core.render(…)"),
         (lambda: memory.working.get("x"), "await memory.working.get(…)"),
         (memory.close, "await memory.close(…)"),
     ):
