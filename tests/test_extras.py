@@ -21,7 +21,9 @@ pytestmark = pytest.mark.slow
 
 # What must import, module by module, with the extra and nothing else.
 ROOMS = {
-    "base": "umi kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.sandbox"
+    "base": "umi.dst umi.storage umi.wire umi.core umi.working umi.filters umi.index umi.archival umi.embed umi.evolve"
+    " umi.extract umi.hygiene umi.promote umi.retrieve umi.portable umi.memory umi.sync umi.serve.client"
+    " kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.sandbox"
     " kelpie.trajectories kelpie.tools kelpie.agents",
     "cli": "kelpie.cli umi.cli",
     "server": "umi.serve umi.mcp kelpie.cli kelpie.api kelpie.server kelpie.simulate",
@@ -37,6 +39,7 @@ HEAVY = {
     "duckdb",
     "fastapi",
     "httpx2",
+    "mcp",
     "numpy",
     "onnx",
     "onnxruntime",
@@ -59,6 +62,36 @@ IMPORT_ALL = """
         for module in pkgutil.walk_packages(getattr(package, "__path__", []), f"{room}."):
             if not module.name.startswith(LEFT_OUT):
                 importlib.import_module(module.name)
+"""
+
+
+# A program of a person's, in two runs. A socket that leads out of this machine's memory is an error, at once.
+NO_NETWORK = """
+    import asyncio, socket, sys
+    import umi
+
+    def refuse(*_, **__):
+        raise AssertionError("a socket was opened")
+
+    # Of socket itself what remains is what asyncio wakes its own loop with.
+    socket.socket.connect = socket.socket.connect_ex = socket.socket.bind = refuse
+    socket.create_connection = socket.getaddrinfo = socket.gethostbyname = refuse
+
+    async def first():
+        async with umi.Memory("memory.db", scope="ada") as memory:
+            cat = await memory.remember("Ada's cat is called Miso.")
+            tea = await memory.remember("Ada likes tea.")
+            assert (await memory.recall("What is the cat called?"))[0].fact == cat.fact
+            assert await memory.forget(tea.fact.id)
+            assert await memory.recall("tea") == []
+
+    def again():
+        with umi.sync.Memory("memory.db", scope="ada") as memory:
+            assert [one.fact.text for one in memory.recall("cat")] == ["Ada's cat is called Miso."]
+            assert memory.recall("tea") == []
+
+    asyncio.run(first()) if sys.argv[1] == "first" else again()
+    print("done")
 """
 
 
@@ -110,6 +143,14 @@ def test_an_extra_brings_all_that_its_rooms_import(installed):
     assert ran.returncode == 0, ran.stderr
 
 
+def test_a_memory_needs_no_network_and_remembers_after_a_restart(installed):
+    _, folder = installed
+    python = str(folder / "bin" / "python")
+    for turn in ("first", "again"):
+        ran = run(python, "-c", textwrap.dedent(NO_NETWORK), turn, cwd=folder)
+        assert (ran.returncode, ran.stdout) == (0, "done\n"), ran.stderr
+
+
 def test_an_extra_starts_without_what_is_heavy(installed):
     extra, folder = installed
     python = str(folder / "bin" / "python")
@@ -121,9 +162,10 @@ def test_an_extra_starts_without_what_is_heavy(installed):
     assert imported & HEAVY == set()
 
 
-def test_the_command_shows_its_help_or_names_the_extra_it_needs(installed):
+@pytest.mark.parametrize("command", ["kelpie", "umi"])
+def test_the_command_shows_its_help_or_names_the_extra_it_needs(installed, command):
     extra, folder = installed
-    ran = run(str(folder / "bin" / "kelpie"), "--help", cwd=folder)
+    ran = run(str(folder / "bin" / command), "--help", cwd=folder)
     if extra in WITH_CLI:
         assert ran.returncode == 0
         assert "serve" in ran.stdout

@@ -1,15 +1,20 @@
 """The words of memory: a Block that is always in view, a Fact that is found when needed."""
 
+import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
+from umi import limits
 from umi.errors import InvalidInput, LimitExceeded
 
 
 def check_text(what: str, text: str) -> None:
     """Raise InvalidInput for what is no text: a NUL ends it early for SQLite's length(), so that a bound decided in SQL
     would not hold, and half of a surrogate pair has no UTF-8."""
+    if not isinstance(text, str):
+        raise InvalidInput(f"{what} must be a text, not {shown(text)}")
     if "\x00" in text:
         raise InvalidInput(f"{what} holds a NUL character; leave it out")
     if not text.isascii():
@@ -27,14 +32,81 @@ def check_size(what: str, text: str, bytes_max: int) -> None:
         raise LimitExceeded(what, size, bytes_max, "bytes")
 
 
+def check_texts(what: str, texts: Collection[str], count_max: int, bytes_max: int) -> None:
+    """Raise InvalidInput or LimitExceeded for what is no list of so many texts of so many bytes each."""
+    if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Collection):
+        raise InvalidInput(f"the {what} must be a list of texts, not {shown(texts)}")
+    if len(texts) > count_max:
+        raise LimitExceeded(f"the list of {what}", len(texts), count_max, what)
+    for place, text in enumerate(texts):
+        check_size(f"entry {place} of the {what}", text, bytes_max)
+
+
+def check_number(what: str, number: float, least: float, most: float) -> None:
+    """Raise InvalidInput for what is no number from `least` to `most`: a NaN is in no order with either."""
+    if isinstance(number, bool) or not isinstance(number, int | float) or not least <= number <= most:
+        raise InvalidInput(f"{what} must be between {least:g} and {most:g}, not {shown(number)}")
+
+
 def check_json(what: str, value: dict[str, Any], bytes_max: int) -> None:
-    """Raise InvalidInput or LimitExceeded for a value that can't be kept as JSON of at most `bytes_max` bytes."""
-    try:
-        size = len(msgspec.json.encode(value))
-    except (UnicodeEncodeError, TypeError) as error:
-        raise InvalidInput(f"{what} can't be written as JSON: {error}") from None
+    """Raise InvalidInput or LimitExceeded for what is no dict of JSON values, or takes more than `bytes_max` bytes.
+
+    Every value comes back as it went in: a NaN would come back as null, bytes as a text, the key 1 as "1".
+    """
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{what} must be a dict of JSON values, not {shown(value)}")
+    level: list[Any] = [value]
+    least = 0  # bytes that it takes: what loops or repeats itself is refused before it is walked to its end
+    for _ in range(limits.JSON_DEPTH_MAX + 1):
+        inside: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                least += sum(_check_json_text(f"a key of {what}", key) for key in one)
+                inside += one.values()
+            elif type(one) is list:
+                inside += one
+            else:
+                least += _check_json_leaf(what, one)
+        least += len(level)
+        if least > bytes_max:
+            raise LimitExceeded(what, least, bytes_max, "bytes")
+        level = inside
+        if not level:
+            break
+    else:
+        raise InvalidInput(f"{what} is nested more than {limits.JSON_DEPTH_MAX} deep")
+    size = len(msgspec.json.encode(value))
     if size > bytes_max:
         raise LimitExceeded(what, size, bytes_max, "bytes")
+
+
+def _check_json_text(what: str, text: str) -> int:
+    if type(text) is not str:
+        raise InvalidInput(f"{what} must be a text, not {shown(text)}")
+    try:
+        return len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{what} holds {text[error.start]!a}, which is no character; leave it out") from None
+
+
+def _check_json_leaf(what: str, value: Any) -> int:
+    if type(value) is str:
+        return _check_json_text(what, value)
+    if type(value) is float and not math.isfinite(value):
+        raise InvalidInput(f"{what} holds {value}; numbers of JSON are finite")
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise InvalidInput(f"{what} holds an integer that doesn't fit into 64 bits; make a text of it")
+    if value is None or type(value) in (bool, int, float):
+        return 0
+    raise InvalidInput(f"{what} holds {shown(value)}; it is made of dicts, lists, texts, numbers, true, false and null")
+
+
+def shown(value: Any) -> str:
+    """What a wrong value is, for a message: a number, or its type. Whatever else it is may be large, or no text."""
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 64):
+        return repr(value)
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):

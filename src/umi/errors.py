@@ -10,6 +10,7 @@
     │   ├── NotFound           no such thing in this tenant
     │   ├── NotAllowed         the key that was given, or none, doesn't open this
     │   ├── CalledInsideLoop   a blocking call where an event loop runs; the awaited one is named
+    │   ├── CalledFromElsewhere  an awaited call from another event loop than the one it was first used in
     │   └── Conflict           it exists already, or somebody changed it meanwhile
     ├── EnvironmentFault       the machine, the disk or a service failed; the call may be fine
     │   ├── StoreError
@@ -75,6 +76,10 @@ class NotAllowed(CallerError):
 
 class CalledInsideLoop(CallerError):
     """A blocking call from where an event loop runs would stop everything that runs on it."""
+
+
+class CalledFromElsewhere(CallerError):
+    """A Memory belongs to the event loop that first used it; umi.sync serves any number of threads."""
 
 
 class LimitExceeded(CallerError):

@@ -23,13 +23,16 @@ ENTITY_NAME_BYTES_MAX = 256
 ENTITY_ID_BYTES_MAX = 256
 ENTITY_TAGS_COUNT_MAX = 100
 ENTITY_TAG_BYTES_MAX = 256
-FACT_METADATA_BYTES_MAX = 100_000  # as JSON; the same for its source
+JSON_DEPTH_MAX = 64  # dicts and lists inside each other; whoever reads them back recurses
+ENTITY_TYPES_COUNT_MAX = 100  # types that one call asks for
+FACT_METADATA_BYTES_MAX = 100_000  # as JSON; the same for its source, and for what a caller states of an entity
 CLAIM_VALUE_BYTES_MAX = 1_000
 SCOPE_BYTES_MAX = 256
 
 # Remembering and recalling
 MEMORY_TEXT_BYTES_MAX = 100_000  # what one message may say
 MEMORY_CHUNK_BYTES_MAX = 4_000  # a longer text becomes several facts
+MEMORY_READ_BYTES_MAX = 20_000  # of one fact's text, for names and claims
 MEMORY_MESSAGES_COUNT_MAX = 1_000  # in one call
 MEMORY_FACTS_COUNT_MAX = 10_000  # in one call of add_facts
 MEMORY_IMPORTANCE_MIN = 0.0
@@ -75,6 +78,8 @@ AUDIT_STALE_DAYS_DEFAULT = 180
 AUDIT_STALE_IMPORTANCE_MAX = 0.5  # a fact at least as important as this never gets stale
 
 # Storage
+PAGE_LIMIT_MAX = 1_000  # rows of one page
+PATH_BYTES_MAX = 4_096  # of a file; Linux takes no longer one
 COMMIT_GROUP_MAX = 512  # commits that share one fsync
 WAL_PAGES_BEFORE_CHECKPOINT = 2_000  # 8 MB at 4 KiB pages
 STORE_SHARED_WAIT_MS_MAX = 60_000  # what a transaction on a shared file waits for other processes

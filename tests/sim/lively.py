@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from kelpie import actors
-from kelpie.actors import Silo
+from kelpie.actors import Outbox, Silo
 from kelpie.agents import agent as agents
 from kelpie.agents import create as creation
 from kelpie.agents.agent import Agent
@@ -33,6 +33,7 @@ from umi import core, memory
 from umi.dst.history import History
 from umi.dst.simulate import simulate
 from umi.entity import Block
+from umi.memory import Archive
 from umi.storage import Page, SqliteDatabase, View
 from umi.wire.transport import HttpTransport
 from umi.wire.types import Message, Reply, ToolCall, ToolSpec, Usage
@@ -112,7 +113,8 @@ class House:
         card = ModelCard("test/model", "test", "model", "test", context_window_tokens=8_000)
         models.register(card, self.model)
         self.tools = {tool.name: tool for tool in (*MEMORY_TOOLS, self.bell.tool)}
-        self.workshop = Workshop(database, host, events, models, Catalog(self.tools, None))
+        archive, outbox = Archive(database, host), Outbox(database, host)
+        self.workshop = Workshop(database, host, events, models, Catalog(self.tools, None), archive, outbox)
         self.silos = [Silo(f"silo-{n}", database, host, events, idle_ms=20) for n in range(silos)]
         self.inboxes = [Inbox(self.workshop, silo) for silo in self.silos]
         self.accepted = []  # streams

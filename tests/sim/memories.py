@@ -21,11 +21,11 @@ from umi.storage import Page
 PEOPLE = ("Alice", "Bob", "Chidi")
 FIRMS = ("Acme", "Globex", "Hooli", "Initech")
 RATES = {
-    "disk.sync_error": 0.03,
-    "disk.write_error": 0.02,
-    "disk.full": 0.02,
-    "disk.out_of_memory": 0.005,
-    "disk.power_cut": 0.004,
+    "disk.sync_error": 0.02,
+    "disk.write_error": 0.006,
+    "disk.full": 0.006,
+    "disk.out_of_memory": 0.002,
+    "disk.power_cut": 0.002,
 }
 
 
@@ -98,7 +98,7 @@ class Life:
         await self.memory.promote()
 
 
-async def live(seed, *, steps=24, rates=RATES):
+async def live(seed, *, steps=30, rates=RATES):
     """What broke, and Counter of what went wrong, for one seed."""
     life = Life(seed)
     memory = life.memory

@@ -1,7 +1,7 @@
 """What facts say, looked up by subject and attribute.
 
-A *key* is (subject, attribute) for an attribute that has one value at a time, and (subject, attribute, value) for one
-that may have many: all claims that can end each other have one key.
+A *key* is what claims that may end each other share: (subject, attribute). Of an attribute that has many values at once
+a new value is ended, and ends, by its own value alone; its key names the value, so that a thousand others aren't read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,16 +11,15 @@ from umi.archival.facts import fact_from_row
 from umi.archival.keys import name_key
 from umi.archival.schema import FACT_COLUMNS
 from umi.entity import Claim, Fact
-from umi.storage import Changes, View
+from umi.storage import Row, View
 
+_KEYS_PER_QUERY = 100
 _F_COLUMNS = ", ".join(f"f.{name.strip()}" for name in FACT_COLUMNS.split(","))
-_OF_KEY = (
-    "FROM claim c JOIN fact f ON f.seq = c.fact_seq"
-    " WHERE c.tenant = ?1 AND c.scope = ?2 AND c.subject = ?3 AND c.attribute = ?4"
+_OF_KEYS = (
+    f"SELECT f.seq, c.subject, c.attribute, c.value, {_F_COLUMNS} FROM claim c JOIN fact f ON f.seq = c.fact_seq"
+    " WHERE c.tenant = ? AND c.scope = ? AND f.known_to_ms IS NULL AND {these} ORDER BY f.seq"
 )
-_OF_VALUE = f"{_OF_KEY} AND c.value = ?5"
-# What the commit must still find of a key: as many claims, none of them changed.
-_UNCHANGED = "SELECT 1 WHERE (SELECT coalesce(max(f.revision), 0) {of}) = ?{n} AND (SELECT count(*) {of}) = ?{m}"
+_REVISION = "SELECT revision FROM fact_scope WHERE tenant = ? AND scope = ?"
 
 
 class Key(NamedTuple):
@@ -30,47 +29,56 @@ class Key(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The facts whose claims share a key, as a plan saw them."""
+    """The known facts that claim something under each key, oldest first, and the scope's revision as of then."""
 
-    key: Key
-    facts: list[Fact]
-    revision: int  # the greatest of theirs, forgotten ones included
-    claims: int
+    facts: dict[Key, list[Fact]]
+    revision: int
 
 
 def key_of(claim: Claim) -> Key:
-    return Key(name_key(claim.subject), claim.attribute, name_key(claim.value) if claim.many else None)
+    value = name_key(claim.value) if claim.many and not claim.negated else None
+    return Key(name_key(claim.subject), claim.attribute, value)
 
 
-async def of_keys(view: View, tenant: str, scope: str, keys: Iterable[Key]) -> list[Seen]:
-    """The known facts that claim something under each key, all from one state."""
-    keys = list(dict.fromkeys(keys))
-    if not keys:
-        return []
-    queries: list[tuple[str, tuple[str, ...]]] = []
-    for key in keys:
-        of, params = _of(key)
-        bound = (tenant, scope, *params)
-        queries.append((f"SELECT DISTINCT f.seq, {_F_COLUMNS} {of} AND f.known_to_ms IS NULL ORDER BY f.seq", bound))
-        queries.append((f"SELECT coalesce(max(f.revision), 0), count(*) {of}", bound))
-    found = await view.all(*queries)
-    return [
-        Seen(key, [fact_from_row(row[1:]) for row in found[2 * n]], *found[2 * n + 1][0]) for n, key in enumerate(keys)
-    ]
+def keys_of(facts: Iterable[Fact]) -> list[Key]:
+    """The keys of all claims; one with a value is left out where the whole attribute is among them."""
+    keys = dict.fromkeys(key_of(claim) for fact in facts for claim in fact.claims)
+    return [key for key in keys if key.value is None or Key(key.subject, key.attribute) not in keys]
 
 
-def plan_unchanged(tenant: str, scope: str, seen: Sequence[Seen]) -> Changes:
-    """Guard "claims": nobody claimed anything under these keys, or changed what did, since they were read."""
-    changes = Changes()
-    for one in seen:
-        of, params = _of(one.key)
-        after = 3 + len(params)
-        sql = _UNCHANGED.format(of=of, n=after, m=after + 1)
-        changes.guard("claims", sql, tenant, scope, *params, one.revision, one.claims)
-    return changes
+def is_under(claim: Claim, key: Key) -> bool:
+    """Whether a claim is read under a key; a denial of any value is, under each."""
+    if claim.attribute != key.attribute or name_key(claim.subject) != key.subject:
+        return False
+    return key.value is None or name_key(claim.value) in {key.value, ""}
 
 
-def _of(key: Key) -> tuple[str, tuple[str, ...]]:
-    if key.value is None:
-        return _OF_KEY, (key.subject, key.attribute)
-    return _OF_VALUE, (key.subject, key.attribute, key.value)
+async def of_keys(view: View, tenant: str, scope: str, keys: Sequence[Key]) -> Seen:
+    """The facts under `keys`, all from one state."""
+    queries: list[tuple[str, tuple[str, ...]]] = [(_REVISION, (tenant, scope))]
+    whole = [key[:2] for key in keys if key.value is None]
+    single = [(*key[:2], value) for key in keys if key.value is not None for value in (key.value, "")]
+    for columns, these in (("c.subject, c.attribute", whole), ("c.subject, c.attribute, c.value", single)):
+        for start in range(0, len(these), _KEYS_PER_QUERY):
+            part = these[start : start + _KEYS_PER_QUERY]
+            marks = ", ".join([f"({', '.join('?' * len(part[0]))})"] * len(part))
+            sql = _OF_KEYS.format(these=f"({columns}) IN (VALUES {marks})")
+            queries.append((sql, (tenant, scope, *(text for one in part for text in one))))
+    revision, *answers = await view.all(*queries)
+    return Seen(_by_key(keys, [row for rows in answers for row in rows]), revision[0][0] if revision else 0)
+
+
+def _by_key(keys: Sequence[Key], rows: Iterable[Row]) -> dict[Key, list[Fact]]:
+    facts: dict[int, Fact] = {}
+    found: dict[Key, dict[int, Fact]] = {key: {} for key in keys}
+    for seq, subject, attribute, value, *columns in rows:
+        fact = facts.get(seq)
+        if fact is None:
+            fact = facts[seq] = fact_from_row(tuple(columns))
+        under = [Key(subject, attribute), Key(subject, attribute, value)]
+        if value == "":
+            under = [key for key in keys if key[:2] == (subject, attribute)]
+        for key in under:
+            if key in found:
+                found[key][seq] = fact
+    return {key: [under[seq] for seq in sorted(under)] for key, under in found.items()}

@@ -35,10 +35,6 @@ _MENTION = (
     "INSERT INTO mention (entity_seq, fact_seq) SELECT e.seq, f.seq FROM entity e, fact f"
     " WHERE e.tenant = ?1 AND e.scope = ?2 AND e.key = ?3 AND f.tenant = ?1 AND f.id = ?4 ON CONFLICT DO NOTHING"
 )
-_DELETE_UNMENTIONED = (
-    "DELETE FROM entity WHERE tenant = ? AND scope = ?"
-    " AND NOT EXISTS (SELECT 1 FROM mention WHERE entity_seq = entity.seq)"
-)
 _LIVE = (
     " AND EXISTS (SELECT 1 FROM mention m JOIN fact f ON f.seq = m.fact_seq"
     " WHERE m.entity_seq = entity.seq AND f.known_to_ms IS NULL)"
@@ -81,30 +77,10 @@ def plan_mention(
     return Changes().write(_UPSERT, tenant, entity_id, scope, *what).write(_MENTION, tenant, scope, key, fact_id)
 
 
-def plan_forget_mentions(tenant: str, scope: str, fact_id: str) -> Changes:
-    """A fact no longer mentions anything; an entity that nothing mentions is gone."""
-    return (
-        Changes()
-        .write(
-            "DELETE FROM mention WHERE fact_seq IN (SELECT seq FROM fact WHERE tenant = ? AND scope = ? AND id = ?)",
-            tenant,
-            scope,
-            fact_id,
-        )
-        .write(
-            "UPDATE entity SET summary = '', summary_fact = NULL WHERE tenant = ? AND scope = ? AND summary_fact = ?",
-            tenant,
-            scope,
-            fact_id,
-        )
-        .write(_DELETE_UNMENTIONED, tenant, scope)
-    )
-
-
 def recent(tenant: str, scope: str, limit: int) -> tuple[str, tuple[str | int, ...]]:
     """The query for name, type and aliases of the entities mentioned last: those that a pronoun may mean next."""
-    select = f"SELECT name, type, aliases FROM entity WHERE tenant = ? AND scope = ?{_LIVE} ORDER BY last_seen_ms DESC, seq DESC"
-    return f"{select} LIMIT ?", (tenant, scope, limit)
+    select = f"SELECT name, type, aliases FROM entity WHERE tenant = ? AND scope = ?{_LIVE}"
+    return f"{select} ORDER BY last_seen_ms DESC, seq DESC LIMIT ?", (tenant, scope, limit)
 
 
 def recent_from_row(tenant: str, scope: str, row: Row) -> Entity:

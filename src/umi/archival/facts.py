@@ -8,7 +8,7 @@ import msgspec
 from umi import limits
 from umi.archival.keys import digest, name_key
 from umi.archival.schema import FACT_COLUMNS, PAST_COLUMNS, WHY_COLUMNS
-from umi.entity import Claim, Fact, check_json, check_size
+from umi.entity import Claim, Fact, check_json, check_number, check_size, check_texts
 from umi.errors import InvalidInput, LimitExceeded, NotFound
 from umi.index.terms import own_terms
 from umi.storage import Changes, Page, Row, View, paged
@@ -48,6 +48,18 @@ _CLAIM = (
     " SELECT ?1, ?2, ?3, ?4, ?5, seq FROM fact WHERE tenant = ?1 AND id = ?6 ON CONFLICT DO NOTHING"
 )
 _OF_IDS = "(SELECT seq FROM fact WHERE tenant = ?1 AND scope = ?2 AND id = ?3)"
+# Entities that nothing else mentions go with a fact; the others keep nothing that may be from it.
+_FORGET_ALONE = (
+    f"DELETE FROM entity WHERE seq IN (SELECT entity_seq FROM mention WHERE fact_seq IN {_OF_IDS})"
+    f" AND NOT EXISTS (SELECT 1 FROM mention WHERE entity_seq = entity.seq AND fact_seq NOT IN {_OF_IDS})"
+)
+_FORGET_WHAT_IT_SAID = (
+    "UPDATE entity SET attributes = '{}', importance = coalesce((SELECT max(f.importance) FROM mention m"
+    f" JOIN fact f ON f.seq = m.fact_seq WHERE m.entity_seq = entity.seq AND m.fact_seq NOT IN {_OF_IDS}), 0.5),"
+    " summary = CASE WHEN summary_fact = ?3 THEN '' ELSE summary END,"
+    " summary_fact = CASE WHEN summary_fact = ?3 THEN NULL ELSE summary_fact END"
+    f" WHERE seq IN (SELECT entity_seq FROM mention WHERE fact_seq IN {_OF_IDS})"
+)
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,34 +126,26 @@ def _values(fact: Fact) -> tuple[Any, ...]:
 
 def check(fact: Fact) -> None:
     """Raise InvalidInput or LimitExceeded for a fact that can't be stored."""
+    check_size("the fact's text", fact.text, limits.ENTITY_CONTENT_BYTES_MAX)
     if not fact.text or fact.text.isspace():
         raise InvalidInput("a fact needs a text that is not blank")
     for what, text, bytes_max in (
-        ("the fact's text", fact.text, limits.ENTITY_CONTENT_BYTES_MAX),
         ("the scope", fact.scope, limits.SCOPE_BYTES_MAX),
         ("the speaker", fact.speaker, limits.ENTITY_NAME_BYTES_MAX),
         ("the session", fact.session, limits.SCOPE_BYTES_MAX),
     ):
         if text is not None:
             check_size(what, text, bytes_max)
-    least, most = limits.MEMORY_IMPORTANCE_MIN, limits.MEMORY_IMPORTANCE_MAX
-    if not least <= fact.importance <= most:  # also what is no number
-        raise InvalidInput(f"importance must be between {least:g} and {most:g}, not {fact.importance}")
-    _check_tags(fact.tags)
+    check_number("importance", fact.importance, limits.MEMORY_IMPORTANCE_MIN, limits.MEMORY_IMPORTANCE_MAX)
+    if fact.tags or type(fact.tags) is not list:
+        check_texts("tags", fact.tags, limits.ENTITY_TAGS_COUNT_MAX, limits.ENTITY_TAG_BYTES_MAX)
     for what, body in (("the fact's metadata", fact.metadata), ("the fact's source", fact.source)):
-        if body:
+        if body or type(body) is not dict:
             check_json(what, body, limits.FACT_METADATA_BYTES_MAX)
     if fact.claims:
         _check_claims(fact.claims)
     if fact.valid_to_ms is not None and fact.valid_to_ms < fact.valid_from_ms:
         raise InvalidInput("a fact can't stop being true before it became true")
-
-
-def _check_tags(tags: Sequence[str]) -> None:
-    if len(tags) > limits.ENTITY_TAGS_COUNT_MAX:
-        raise LimitExceeded("the list of tags", len(tags), limits.ENTITY_TAGS_COUNT_MAX, "tags")
-    for tag in tags:
-        check_size(f"the tag '{tag[:20]}…'", tag, limits.ENTITY_TAG_BYTES_MAX)
 
 
 def _check_claims(claims: Sequence[Claim]) -> None:
@@ -153,11 +157,10 @@ def _check_claims(claims: Sequence[Claim]) -> None:
             ("a claim's attribute", claim.attribute, limits.ENTITY_NAME_BYTES_MAX),
             ("a claim's value", claim.value, limits.CLAIM_VALUE_BYTES_MAX),
         ):
+            check_size(what, text, bytes_max)
             if not text.strip() and not (claim.negated and what.endswith("value")):
                 raise InvalidInput(f"{what} is blank")
-            check_size(what, text, bytes_max)
-        if not 0 <= claim.confidence <= 1:
-            raise InvalidInput(f"a claim's confidence must be between 0 and 1, not {claim.confidence}")
+        check_number("a claim's confidence", claim.confidence, 0, 1)
 
 
 def revise(changes: Changes, tenant: str, scope: str, *, purged: bool = False) -> Changes:
@@ -211,21 +214,24 @@ def plan_purge(tenant: str, scope: str, fact_id: str) -> Changes:
     at = (tenant, scope, fact_id)
     return (
         revise(Changes(), tenant, scope, purged=True)
-        .write(
-            "UPDATE entity SET summary = '', summary_fact = NULL WHERE tenant = ? AND scope = ? AND summary_fact = ?",
-            *at,
-        )
+        .write(_FORGET_ALONE, *at)
+        .write(_FORGET_WHAT_IT_SAID, *at)
         .write(f"DELETE FROM claim WHERE fact_seq IN {_OF_IDS}", *at)
         .write(f"DELETE FROM mention WHERE fact_seq IN {_OF_IDS}", *at)
-        .write(
-            "DELETE FROM entity WHERE tenant = ? AND scope = ?"
-            " AND NOT EXISTS (SELECT 1 FROM mention WHERE entity_seq = entity.seq)",
-            tenant,
-            scope,
-        )
         .write("DELETE FROM fact_past WHERE tenant = ? AND scope = ? AND fact_id = ?", *at)
         .write("DELETE FROM evolution WHERE tenant = ?1 AND scope = ?2 AND (old_id = ?3 OR new_id = ?3)", *at)
         .guard("fact", "DELETE FROM fact WHERE tenant = ? AND scope = ? AND id = ?", *at)
+    )
+
+
+def plan_forget_mentions(tenant: str, scope: str, fact_id: str) -> Changes:
+    """A fact no longer mentions anything; what only it mentioned is gone."""
+    at = (tenant, scope, fact_id)
+    return (
+        Changes()
+        .write(_FORGET_ALONE, *at)
+        .write(_FORGET_WHAT_IT_SAID, *at)
+        .write(f"DELETE FROM mention WHERE fact_seq IN {_OF_IDS}", *at)
     )
 
 

@@ -1,18 +1,19 @@
-"""What was believed when, and taking changes back. Versions are the history: nothing else records what happened."""
+"""What was believed when. Versions are the history: nothing else records what happened."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from umi.archival.facts import Why, fact_from_row, plan_change
+from umi.archival.facts import Why, fact_from_row
 from umi.archival.schema import FACT_COLUMNS, PAST_COLUMNS, WHY_COLUMNS
 from umi.entity import Fact
-from umi.errors import Conflict, NotFound
-from umi.storage import Changes, Row, View
+from umi.errors import NotFound
+from umi.storage import Row, View
 
 _N = FACT_COLUMNS.count(",") + 1
 _PAST = f"SELECT {PAST_COLUMNS}, {WHY_COLUMNS} FROM fact_past WHERE tenant = ? AND scope = ?"
+# After every moment: what is known then is known now, also of a version that a standing clock dates a little ahead.
+LATEST_MS = 2**62
 _LATEST = f"SELECT {FACT_COLUMNS}, {WHY_COLUMNS} FROM fact WHERE tenant = ? AND scope = ?"
 
 
@@ -58,8 +59,9 @@ async def of_scope(view: View, tenant: str, scope: str) -> list[Version]:
     return sorted(versions, key=lambda one: (one.fact.known_from_ms, one.fact.created_at_ms, one.fact.version))
 
 
-async def believed(view: View, tenant: str, scope: str, *, valid_ms: int | None, known_ms: int) -> list[Fact]:
-    """What this memory held at `known_ms` to be true at `valid_ms` (at any time, if None), oldest first."""
+async def believed(view: View, tenant: str, scope: str, *, valid_ms: int | None, known_ms: int | None) -> list[Fact]:
+    """What this memory held at `known_ms` (None: now) to be true at `valid_ms` (None: at any time), oldest first."""
+    known_ms = LATEST_MS if known_ms is None else known_ms
     when = " AND known_from_ms <= ? AND (known_to_ms IS NULL OR known_to_ms > ?)"
     params = [tenant, scope, known_ms, known_ms]
     if valid_ms is not None:
@@ -70,8 +72,8 @@ async def believed(view: View, tenant: str, scope: str, *, valid_ms: int | None,
     return sorted(facts, key=lambda fact: (fact.created_at_ms, fact.id))
 
 
-async def diff(view: View, tenant: str, scope: str, *, before_ms: int, after_ms: int) -> list[Difference]:
-    """How what was believed at `after_ms` differs from what was believed at `before_ms`, by the age of the facts."""
+async def diff(view: View, tenant: str, scope: str, *, before_ms: int, after_ms: int | None) -> list[Difference]:
+    """How what was believed at `after_ms` (None: now) differs from what was believed at `before_ms`, oldest first."""
     before = {one.id: one for one in await believed(view, tenant, scope, valid_ms=None, known_ms=before_ms)}
     after = {one.id: one for one in await believed(view, tenant, scope, valid_ms=None, known_ms=after_ms)}
     differences = []
@@ -87,32 +89,17 @@ async def diff(view: View, tenant: str, scope: str, *, before_ms: int, after_ms:
 
 
 async def of_change(view: View, tenant: str, scope: str, change_id: str) -> list[str]:
-    """The ids of the facts that one change touched, and that no later change touched since.
-
-    Raises NotFound for a change this scope never made, Conflict where something changed since.
-    """
+    """The ids of the facts that one change wrote a version of. Raises NotFound for a change this scope never made."""
     past, latest = await view.all(
-        ("SELECT fact_id FROM fact_past WHERE tenant = ? AND scope = ? AND change_id = ?", (tenant, scope, change_id)),
+        (
+            "SELECT DISTINCT fact_id FROM fact_past WHERE tenant = ? AND scope = ? AND change_id = ? ORDER BY fact_id",
+            (tenant, scope, change_id),
+        ),
         (
             "SELECT id FROM fact WHERE tenant = ? AND change_id = ? AND scope = ? ORDER BY seq",
             (tenant, change_id, scope),
         ),
     )
-    if past:
-        raise Conflict(f"fact '{past[0][0]}' has changed since change '{change_id}'; undo the later change first")
-    if not latest:
+    if not past and not latest:
         raise NotFound(f"no change has the id '{change_id}'")
-    return [row[0] for row in latest]
-
-
-def plan_undo(versions: Sequence[Version], why: Why, now_ms: int) -> tuple[Fact, Changes]:
-    """Give a fact back the state it had before its last version. Its first version is undone by forgetting it."""
-    latest = versions[-1].fact
-    if len(versions) == 1:
-        back = msgspec.structs.replace(latest, known_to_ms=now_ms)
-    else:
-        before = versions[-2].fact
-        # A version that was replaced lived until then; one that said "forgotten" never lived.
-        forgotten = before.known_to_ms == before.known_from_ms
-        back = msgspec.structs.replace(before, known_to_ms=now_ms if forgotten else None)
-    return plan_change(latest, back, why, now_ms)
+    return list(dict.fromkeys(row[0] for row in (*latest, *past)))

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from umi.cli.commands import add_commands, tell
-from umi.cli.opened import DB_DEFAULT, PORT_DEFAULT, AsJson, Db, Key, Scope, Tenant, Url, Where, opened
+from umi.cli.opened import DB_DEFAULT, PORT_DEFAULT, AsJson, Db, Key, Scope, Shared, Tenant, Url, Where, opened
 from umi.cli.screen import Screen
 from umi.dst import Host
 from umi.errors import InvalidInput, UmiError
@@ -61,10 +61,11 @@ def export(
     tenant: Tenant = None,
     url: Url = None,
     key: Key = None,
+    shared: Shared = False,
     as_json: AsJson = False,
 ) -> None:
     """Write all that a scope holds into a file: facts with their history, entities, blocks, working memory."""
-    where = Where(db=db, scope=scope, tenant=tenant, url=url, key=key, as_json=as_json)
+    where = Where(db=db, scope=scope, tenant=tenant, url=url, key=key, shared=shared, as_json=as_json)
 
     async def to_stdout() -> None:
         async with opened(where) as memory:
@@ -93,10 +94,11 @@ def import_(
     tenant: Tenant = None,
     url: Url = None,
     key: Key = None,
+    shared: Shared = False,
     as_json: AsJson = False,
 ) -> None:
     """Take in what a file holds. It is checked whole before anything is written; twice adds nothing."""
-    where = Where(db=db, scope=scope, tenant=tenant, url=url, key=key, as_json=as_json)
+    where = Where(db=db, scope=scope, tenant=tenant, url=url, key=key, shared=shared, as_json=as_json)
 
     async def take() -> Any:
         async with opened(where) as memory:
@@ -148,6 +150,7 @@ def mcp(
     tenant: Tenant = None,
     url: Url = None,
     key: Key = None,
+    shared: Shared = False,
 ) -> None:
     """Speak MCP over standard input and output: the command to enter where an assistant asks for MCP servers."""
     try:
@@ -156,7 +159,7 @@ def mcp(
         raise InvalidInput(f"{_EXTRA} ({error.name} is missing)") from None
 
     async def run_server() -> None:
-        async with opened(Where(db=db, scope=scope, tenant=tenant, url=url, key=key)) as memory:
+        async with opened(Where(db=db, scope=scope, tenant=tenant, url=url, key=key, shared=shared)) as memory:
             await serve_stdio(memory, None if tools is None else [one.strip() for one in tools.split(",")])
 
     asyncio.run(run_server())

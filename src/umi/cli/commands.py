@@ -55,6 +55,7 @@ _WHERE: dict[str, tuple[Any, Any]] = {
     "tenant": (opened.Tenant, None),
     "url": (opened.Url, None),
     "key_": (opened.Key, None),
+    "shared": (opened.Shared, False),
     "as_json": (opened.AsJson, False),
 }
 

@@ -20,6 +20,7 @@ Url = Annotated[
     str | None, typer.Option("--url", envvar="UMI_URL", help="Ask a running `umi serve` there, instead of a file.")
 ]
 Key = Annotated[str | None, typer.Option("--key", envvar="UMI_KEY", help="The server's key, if it asks for one.")]
+Shared = Annotated[bool, typer.Option("--shared", help="Other processes have the file open too, as shared.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The answer as one line of JSON, for programs.")]
 
 
@@ -31,6 +32,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str | None = None
     url: str | None = None
     key: str | None = None
+    shared: bool = False
     as_json: bool = False
 
 
@@ -52,7 +54,8 @@ async def opened(where: Where) -> AsyncIterator[Any]:
             yield client
         return
     try:
-        memory = await Memory.open(where.db, scope=where.scope, tenant=where.tenant or DEFAULT_TENANT)
+        tenant = where.tenant or DEFAULT_TENANT
+        memory = await Memory.open(where.db, scope=where.scope, tenant=tenant, shared=where.shared)
     except StoreInUse as error:
         raise FileInUse(error) from None
     try:

@@ -5,14 +5,14 @@ from typing import Literal
 
 import msgspec
 
-from umi import limits
 from umi.archival import FACT_COLUMNS, Why, fact_from_row, plan_change
-from umi.archival.claims import Key, Seen, key_of, of_keys, plan_unchanged
+from umi.archival.claims import Key, Seen, is_under, key_of, keys_of, of_keys
 from umi.archival.keys import name_key
 from umi.entity import Claim, Fact
 from umi.evolve.timeline import End, Statement, ends
 from umi.storage import Changes, View
 
+_IDS_PER_QUERY = 500
 Kind = Literal["update", "extend", "derive", "contradict", "none"]
 _EVOLUTION = (
     "INSERT INTO evolution (tenant, scope, old_id, new_id, kind, reason, confidence, at_ms)"
@@ -47,38 +47,51 @@ class Evolved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def plan_evolution(
-    view: View, tenant: str, scope: str, added: Sequence[Fact], removed: Sequence[Fact], why: Why, now_ms: int
+    view: View,
+    tenant: str,
+    scope: str,
+    added: Sequence[Fact],
+    removed: Sequence[Fact],
+    why: Why,
+    now_ms: int,
+    *,
+    revision: int | None = None,
 ) -> Evolved:
     """What happens to the facts of a scope when `added` come and `removed` go. A fact that is in both is rewritten.
 
-    The changes are the guards and the versions of other facts; storing `added` and ending `removed` is the caller's.
-    Guards "claims" and "fact": plan anew.
+    revision  of the scope when what `added` rests on was read, if that was before
+    The changes are a guard and the versions of other facts; they follow one `revise` of the commit. Storing `added` and
+    ending `removed` is the caller's. Guards "scope" and "fact": plan anew.
     """
-    keys = _keys((*added, *removed))
+    keys = keys_of((*added, *removed))
     seen = await of_keys(view, tenant, scope, keys)
     gone = {fact.id for fact in (*removed, *added)}
-    facts: dict[str, Fact] = {}  # as they will be
-    before: dict[str, Fact] = {}
-    for one in seen:
-        before |= {fact.id: fact for fact in one.facts if fact.id not in gone}
-    facts = before | {fact.id: fact for fact in added}
-    newcomers: dict[Key, list[str]] = {}
-    for fact in added:
-        for key in _keys([fact]):
-            newcomers.setdefault(key, []).append(fact.id)
-    for one in seen:
-        told = [fact.id for fact in one.facts if fact.id not in gone]
-        _retell(one.key, [*told, *newcomers.get(one.key, ())], facts)
-    changes = plan_unchanged(tenant, scope, seen)
+    before = {fact.id: fact for told in seen.facts.values() for fact in told if fact.id not in gone}
+    facts = before | {fact.id: fact for fact in added}  # as they will be
+    newcomers = _by_key(added, keys)
+    for key in keys:
+        new = newcomers.get(key, [])
+        told = [fact.id for fact in seen.facts[key] if fact.id not in gone or fact.id in new]
+        told += [fact_id for fact_id in new if fact_id not in told]
+        # One that is rewritten, or known again, is as old as it was.
+        told.sort(key=lambda fact_id: facts[fact_id].created_at_ms)
+        _retell(key, told, facts)
+    changes = plan_unchanged(tenant, scope, seen.revision if revision is None else revision)
     changed = []
     for fact_id, old in before.items():
         if facts[fact_id] is not old:
-            version, written = plan_change(old, facts[fact_id], _why(old, facts[fact_id], facts, why), now_ms)
+            version, written = plan_change(old, facts[fact_id], _why(old, facts[fact_id], why), now_ms)
             changed.append(version)
             changes.extend(written)
-    evolutions = _evolutions(seen, before, facts, newcomers, gone)
+    evolutions = _evolutions(seen, before, facts, newcomers)
     plan_noted(changes, tenant, scope, evolutions, now_ms)
     return Evolved(added=[facts[fact.id] for fact in added], changed=changed, evolutions=evolutions, changes=changes)
+
+
+def plan_unchanged(tenant: str, scope: str, revision: int) -> Changes:
+    """Guard "scope": nobody changed a fact of the scope since `revision`, but this commit's one `revise`."""
+    sql = "SELECT 1 FROM fact_scope WHERE tenant = ? AND scope = ? AND revision = ?"
+    return Changes().guard("scope", sql, tenant, scope, revision + 1)
 
 
 def plan_noted(changes: Changes, tenant: str, scope: str, evolutions: Iterable[Evolution], now_ms: int) -> Changes:
@@ -109,48 +122,64 @@ async def dependents(view: View, tenant: str, scope: str, facts: Sequence[Fact])
     found: dict[str, Fact] = {}
     new = list(going)
     while new:
-        marks = ", ".join("?" * len(new))
-        sql = (
-            f"SELECT {FACT_COLUMNS} FROM fact WHERE tenant = ? AND scope = ? AND known_to_ms IS NULL AND id IN"
-            f" (SELECT new_id FROM evolution WHERE tenant = ? AND kind = 'derive' AND old_id IN ({marks})) ORDER BY seq"
-        )
-        standing = [fact_from_row(row) for row in await view.fetch(sql, tenant, scope, tenant, *new)]
+        standing = []
+        for part in _parts(new):
+            sql = (
+                f"SELECT {FACT_COLUMNS} FROM fact WHERE tenant = ? AND scope = ? AND known_to_ms IS NULL AND id IN"
+                f" (SELECT new_id FROM evolution WHERE tenant = ? AND kind = 'derive' AND old_id IN"
+                f" ({', '.join('?' * len(part))})) ORDER BY seq"
+            )
+            standing += [fact_from_row(row) for row in await view.fetch(sql, tenant, scope, tenant, *part)]
         left = await _known(view, tenant, scope, [one for fact in standing for one in derived_from(fact)]) - going
         fallen = [fact for fact in standing if fact.id not in going and left.isdisjoint(derived_from(fact))]
-        new = [fact.id for fact in fallen]
         found |= {fact.id: fact for fact in fallen}
+        new = list(dict.fromkeys(fact.id for fact in fallen))
         going.update(new)
     return list(found.values())
 
 
+def _parts(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + _IDS_PER_QUERY] for start in range(0, len(ids), _IDS_PER_QUERY)]
+
+
 async def _known(view: View, tenant: str, scope: str, ids: Sequence[str]) -> set[str]:
-    marks = ", ".join("?" * len(ids))
-    sql = f"SELECT id FROM fact WHERE tenant = ? AND scope = ? AND known_to_ms IS NULL AND id IN ({marks})"
-    return {row[0] for row in await view.fetch(sql, tenant, scope, *ids)} if ids else set()
+    known: set[str] = set()
+    for part in _parts(list(dict.fromkeys(ids))):
+        marks = ", ".join("?" * len(part))
+        sql = f"SELECT id FROM fact WHERE tenant = ? AND scope = ? AND known_to_ms IS NULL AND id IN ({marks})"
+        known.update(row[0] for row in await view.fetch(sql, tenant, scope, *part))
+    return known
 
 
-def _keys(facts: Iterable[Fact]) -> list[Key]:
-    return list(dict.fromkeys(key_of(claim) for fact in facts for claim in fact.claims))
+def _by_key(added: Sequence[Fact], keys: Sequence[Key]) -> dict[Key, list[str]]:
+    """The ids of the new facts that claim something under each key."""
+    wanted = frozenset(keys)
+    found: dict[Key, list[str]] = {}
+    for fact in added:
+        for claim in fact.claims:
+            key = key_of(claim)
+            for one in {key, Key(key.subject, key.attribute)} & wanted:
+                ids = found.setdefault(one, [])
+                if not ids or ids[-1] != fact.id:
+                    ids.append(fact.id)
+    return found
 
 
 def _retell(key: Key, told: Iterable[str], facts: dict[str, Fact]) -> None:
-    """Bring the claims under one key up to date in `facts`; `told` are the facts that make them, oldest first."""
+    """Bring the claims under one key up to date in `facts`; `told` are the facts that make them, oldest first.
+
+    Under a key with a value not all is known that may end a claim of one value at a time: those stay as they are.
+    """
     statements = [
         _statement(facts[fact_id], place, claim)
         for fact_id in told
         for place, claim in enumerate(facts[fact_id].claims)
-        if _is_of(claim, key)
+        if is_under(claim, key)
     ]
     found = ends(statements)
     for one in statements:
-        facts[one.fact_id] = _ended(facts[one.fact_id], one.place, found.get((one.fact_id, one.place)))
-
-
-def _is_of(claim: Claim, key: Key) -> bool:
-    """Whether a claim is told under a key. One of any number of values is told under its own value alone."""
-    if claim.attribute != key.attribute or name_key(claim.subject) != key.subject:
-        return False
-    return (key.value is None and not claim.many) or (key.value is not None and name_key(claim.value) == key.value)
+        if key.value is None or one.many or (one.negated and one.value):
+            facts[one.fact_id] = _ended(facts[one.fact_id], one.place, found.get((one.fact_id, one.place)))
 
 
 def _statement(fact: Fact, place: int, claim: Claim) -> Statement:
@@ -182,39 +211,27 @@ def _ended(fact: Fact, place: int, end: End | None) -> Fact:
     return msgspec.structs.replace(fact, claims=claims, valid_to_ms=valid_to_ms)
 
 
-def _why(old: Fact, new: Fact, facts: dict[str, Fact], why: Why) -> Why:
-    by = [
-        is_.ended_by
-        for was, is_ in zip(old.claims, new.claims, strict=True)
-        if is_.ended_by and is_.ended_by != was.ended_by
-    ]
-    if not by:
-        return msgspec.structs.replace(why, action="restore", reason="what had ended it is no longer known")
-    return msgspec.structs.replace(why, action="supersede", reason=_reason(facts.get(by[0]), by[0]))
-
-
-def _reason(by: Fact | None, fact_id: str) -> str:
-    told = f"{fact_id}: {by.text}" if by else fact_id
-    return told.encode()[: limits.EVOLUTION_REASON_BYTES_MAX].decode(errors="ignore")
+def _why(old: Fact, new: Fact, why: Why) -> Why:
+    """Ids alone: a reason outlives the fact that it speaks of."""
+    for was, told in zip(old.claims, new.claims, strict=True):
+        if told.ended_by and told.ended_by != was.ended_by:
+            return msgspec.structs.replace(why, action="supersede", reason=f"ended by {told.ended_by}")
+    return msgspec.structs.replace(why, action="restore", reason="what had ended it is no longer known")
 
 
 def _evolutions(
-    seen: Sequence[Seen],
-    before: dict[str, Fact],
-    facts: dict[str, Fact],
-    newcomers: dict[Key, list[str]],
-    gone: set[str],
+    seen: Seen, before: dict[str, Fact], facts: dict[str, Fact], newcomers: dict[Key, list[str]]
 ) -> list[Evolution]:
     """How each new fact bears on those that were known, one entry for a pair: the strongest."""
     found: dict[tuple[str, str], Evolution] = {}
-    for one in seen:
-        for new_id in newcomers.get(one.key, ()):
+    for key, told in seen.facts.items():
+        for new_id in newcomers.get(key, ()):
             new = facts[new_id]
-            claim = next(claim for claim in new.claims if _is_of(claim, one.key))
-            for old in one.facts:
-                if old.id in gone:
+            claim = next(claim for claim in new.claims if is_under(claim, key))
+            for old in told:
+                if old.id not in before:
                     continue
-                said = _evolution(before[old.id], facts[old.id], new, claim, one.key)
+                said = _evolution(before[old.id], facts[old.id], new, claim, key)
                 pair = (old.id, new_id)
                 if said is not None and (pair not in found or found[pair].kind == "extend"):
                     found[pair] = said
@@ -222,7 +239,7 @@ def _evolutions(
 
 
 def _evolution(before: Fact, after: Fact, new: Fact, claim: Claim, key: Key) -> Evolution | None:
-    theirs = [(was, is_) for was, is_ in zip(before.claims, after.claims, strict=True) if _is_of(was, key)]
+    theirs = [(was, is_) for was, is_ in zip(before.claims, after.claims, strict=True) if is_under(was, key)]
     for was, is_ in theirs:
         if is_.ended_by == new.id and was.ended_by != new.id:
             same_moment = new.valid_from_ms == before.valid_from_ms

@@ -5,7 +5,6 @@ with its own changes.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -14,26 +13,28 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from umi import archival, embed, limits, promote, retrieve, working
-from umi.archival import Why, entities, history
-from umi.archival.history import Version
+from umi.archival import FACT_COLUMNS, Why, fact_from_row
+from umi.archival.facts import plan_forget_mentions
 from umi.core import Core
 from umi.dst import Host
 from umi.embed import Behind, Embedder
 from umi.entity import Claim, Fact, Mention, Recalled, check_size, check_text
-from umi.errors import Conflict, GuardFailed, InvalidInput, NotFound
+from umi.errors import Conflict, GuardFailed, InvalidInput
 from umi.evolve import dependents, plan_evolution
 from umi.extract import LocalExtractor, Model
 from umi.filters import parse, predicate
-from umi.hygiene import Action, Echoes, apply, check_policy, marks
+from umi.hygiene import Action, Echoes, Finding, apply, check_policy, marks
 from umi.index import IndexCache
 from umi.memory.drafts import Draft, source_of
 from umi.memory.reading import Prepared, Reader, as_stated, said_before
 from umi.memory.remembering import Remembered, plan_mentions, plan_remember
+from umi.memory.undoing import Undone, plan_undo_change, plan_undo_last
 from umi.promote import Promotion
 from umi.storage import Changes, Database, Page, View
 
 T = TypeVar("T")
 Planned = Callable[[], Awaitable[tuple[T, Changes]]]
+_METADATA_DEPTH = 64  # what is deeper is refused where facts are checked
 _SCANNED_AT_ONCE = 500  # facts that are read to find those that match
 
 
@@ -103,7 +104,7 @@ class Archive:
         if not echoes:
             return done
         before = await said_before(self.view, tenant, scope, echoes)
-        return msgspec.structs.replace(done, known=[*done.known, *(facts[0] for facts in before.values())])
+        return msgspec.structs.replace(done, known=[*done.known, *(facts[0] for facts in before.facts.values())])
 
     async def add(
         self, tenant: str, scope: str, drafts: Sequence[Draft], *, extract: bool = False, actor: str | None = None
@@ -116,10 +117,44 @@ class Archive:
         """The drafts as the policy lets them in; what they held is marked in their metadata."""
         own = []
         for draft in drafts:
-            text, findings = apply(draft.text, self.policy)
-            metadata = {**draft.metadata, **marks(findings)}
-            own.append(msgspec.structs.replace(draft, text=text, metadata=metadata) if findings else draft)
+            text, found = apply(draft.text, self.policy)
+            value, more = apply(draft.value, self.policy) if draft.value else (draft.value, [])
+            metadata, most = self._clean(draft.metadata)
+            findings = [*found, *more, *most]
+            if findings:
+                draft = msgspec.structs.replace(  # noqa: PLW2901
+                    draft, text=text, value=value, metadata={**metadata, **marks(findings)}
+                )
+            own.append(draft)
         return own
+
+    def _fields_without_secrets(self, fact: Fact, fields: dict[str, Any]) -> dict[str, Any]:
+        """The same for what an update changes."""
+        text, found = apply(fields.get("text", ""), self.policy)
+        metadata, more = self._clean(fields.get("metadata", fact.metadata))
+        findings = [*found, *more]
+        if not findings:
+            return fields
+        given = {"text": text} if "text" in fields else {}
+        return {**fields, **given, "metadata": {**metadata, **marks(findings)}}
+
+    def _clean(self, body: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
+        """The texts in metadata, wherever they stand."""
+        if not body:
+            return body, []
+        findings: list[Finding] = []
+
+        def clean(value: Any, depth: int) -> Any:
+            if isinstance(value, str):
+                text, found = apply(value, self.policy)
+                findings.extend(found)
+                return text
+            if depth and isinstance(value, dict):
+                return {key: clean(one, depth - 1) for key, one in value.items()}
+            return [clean(one, depth - 1) for one in value] if depth and isinstance(value, list) else value
+
+        own: dict[str, Any] = clean(body, _METADATA_DEPTH)
+        return (own, findings) if findings else (body, [])
 
     async def _store(
         self,
@@ -201,13 +236,23 @@ class Archive:
     ) -> Fact:
         """Write the next version of a fact; a new text is read for what it names and claims."""
         why = self.why("update", actor, reason)
+        fact = await archival.get(self.view, tenant, fact_id, scope=scope)
+        fields = self._fields_without_secrets(fact, fields)
+        read = await self._read_anew(self.view, fact, fields["text"]) if "text" in fields else []
 
         async def plan() -> tuple[Fact, Changes]:
             old = await archival.get(self.view, tenant, fact_id, scope=scope)
-            self.echoes.release(tenant, scope, [old.text])  # what it said may be said again, by another fact
-            return await self.plan_update(self.view, old, fields, why)
+            return await self.plan_update(self.view, old, fields, why, read)
 
-        return await self.commit(tenant, scope, plan)
+        new = await self.commit(tenant, scope, plan)
+        self.echoes.release(tenant, scope, [fact.text])  # what it said may be said again, by another fact
+        return new
+
+    async def _read_anew(self, view: View, fact: Fact, text: str, *, by_model: bool = True) -> list[Prepared]:
+        """What a new text of a fact names and claims."""
+        draft = Draft(text=text, speaker=fact.speaker, session=fact.session, document_time=fact.document_time_ms)
+        reading = await self._reader.read(view, fact.tenant, fact.scope, [draft], whole=True, by_model=by_model)
+        return reading.prepared
 
     async def forget(
         self,
@@ -231,25 +276,37 @@ class Archive:
         return await self.commit(tenant, scope, plan)
 
     async def _present(self, tenant: str, scope: str, fact_ids: Sequence[str], *, even_forgotten: bool) -> list[Fact]:
-        found = []
-        for fact_id in dict.fromkeys(fact_ids):
-            with contextlib.suppress(NotFound):
-                latest = (await history.of_fact(self.view, tenant, scope, fact_id))[-1].fact
-                if even_forgotten or latest.known_to_ms is None:
-                    found.append(latest)
+        found: list[Fact] = []
+        ids = list(dict.fromkeys(fact_ids))
+        for start in range(0, len(ids), _SCANNED_AT_ONCE):
+            part = ids[start : start + _SCANNED_AT_ONCE]
+            sql = (
+                f"SELECT {FACT_COLUMNS} FROM fact WHERE tenant = ? AND id IN ({', '.join('?' * len(part))})"
+                f" AND scope = ?{'' if even_forgotten else ' AND known_to_ms IS NULL'} ORDER BY seq"
+            )
+            found += [fact_from_row(row) for row in await self.view.fetch(sql, tenant, *part, scope)]
         return found
 
     async def forget_source(
         self, tenant: str, scope: str, source: str | Mapping[str, Any], *, hard: bool = False, actor: str | None = None
     ) -> int:
         """Stop knowing every fact that stands on exactly this source."""
-        wanted, page, ids = source_of(source), Page(limit=_SCANNED_AT_ONCE), []
+        wanted = source_of(source)
+        if not wanted:
+            raise InvalidInput("name the source that is to be forgotten; facts without one aren't meant")
+        known = "" if hard else " AND known_to_ms IS NULL"
+        ids: list[str] = []
+        after = -1
         while True:
-            part = await archival.list_facts(self.view, tenant, scope, page)
-            ids += [fact.id for fact in part if fact.source == wanted]
+            sql = (
+                f"SELECT seq, id, source FROM fact WHERE tenant = ? AND scope = ? AND seq > ?{known}"
+                " ORDER BY seq LIMIT ?"
+            )
+            part = await self.view.fetch(sql, tenant, scope, after, _SCANNED_AT_ONCE)
+            ids += [row[1] for row in part if row[2] != "{}" and msgspec.json.decode(row[2]) == wanted]
             if len(part) < _SCANNED_AT_ONCE:
                 break
-            page = replace(page, after=part[-1].id)
+            after = part[-1][0]
         return await self.forget(tenant, scope, ids, hard=hard, actor=actor, reason="its source was forgotten")
 
     async def clear(self, tenant: str, scope: str) -> None:
@@ -264,10 +321,25 @@ class Archive:
     async def undo(self, tenant: str, scope: str, change_or_fact_id: str, *, actor: str | None) -> list[Fact]:
         """Take back a change, or the last change of a fact."""
         why = self.why("undo", actor, f"undo of {change_or_fact_id[: limits.ENTITY_ID_BYTES_MAX]}")
-        plan = self.plan_undo_change if change_or_fact_id.startswith("change-") else self.plan_undo_last
-        back = await self.commit(tenant, scope, lambda: plan(self.view, tenant, scope, change_or_fact_id, why))
-        self.echoes.release(tenant, scope, [fact.text for fact in back])
-        return back
+        now_ms, at = self.host.clock.now_ms(), (self.view, tenant, scope, change_or_fact_id, why)
+
+        async def plan() -> tuple[Undone, Changes]:
+            if change_or_fact_id.startswith("change-"):
+                undone = await plan_undo_change(*at, now_ms)
+            else:
+                undone = await plan_undo_last(*at, now_ms)
+            changes = undone.changes
+            gone = [fact.id for fact in undone.after if fact.known_to_ms is not None]
+            changes.extend(embed.plan_forget_vectors(tenant, scope, gone))
+            for old, new in zip(undone.before, undone.after, strict=True):
+                if new.text != old.text:
+                    (read,) = await self._read_anew(self.view, new, new.text, by_model=False)
+                    changes.extend(self._plan_told_anew(new, read.mentions))
+            return undone, changes
+
+        undone = await self.commit(tenant, scope, plan)
+        self.echoes.release(tenant, scope, [fact.text for fact in (*undone.before, *undone.after)])
+        return undone.after
 
     async def promote(self, tenant: str, scope: str) -> Promotion:
         """Bring what matters most into the scope's core memory."""
@@ -291,20 +363,24 @@ class Archive:
     ) -> tuple[Remembered, Changes]:
         return await plan_remember(view, self.host, tenant, scope, prepared, why, same_text_is_known=same_text_is_known)
 
-    async def plan_update(self, view: View, old: Fact, fields: dict[str, Any], why: Why) -> tuple[Fact, Changes]:
-        """`old` with some fields changed as its next version. Guards "claims" and "fact"."""
+    async def plan_update(
+        self, view: View, old: Fact, fields: dict[str, Any], why: Why, read: Sequence[Prepared]
+    ) -> tuple[Fact, Changes]:
+        """`old` with some fields changed as its next version; `read` is what a new text says."""
         new = msgspec.structs.replace(old, **fields)
-        if "text" not in fields or new.text == old.text:
+        if new.text == old.text or not read:
             if "valid_to_ms" in fields:
                 new = msgspec.structs.replace(new, claims=[_until(claim, new.valid_to_ms) for claim in new.claims])
             return await self.plan_rewrite(view, old, Prepared(new, []), why)
-        draft = Draft(text=new.text, speaker=new.speaker, session=new.session, document_time=new.document_time_ms)
-        (read,) = await self.read(view, old.tenant, old.scope, [draft])
-        found = read.fact
+        found = read[0].fact
         if found.event_time_ms is not None and "event_time_ms" not in fields:
             new = msgspec.structs.replace(new, event_time_ms=found.event_time_ms, valid_from_ms=found.event_time_ms)
-        new = msgspec.structs.replace(new, claims=found.claims, valid_to_ms=fields.get("valid_to_ms"))
-        return await self.plan_rewrite(view, old, Prepared(new, read.mentions), why)
+        # What was stated and is still in the words stays; an end that followed from claims follows anew.
+        stays = [one for one in old.claims if one.value.casefold() in new.text.casefold()]
+        follows = any(claim.whole for claim in old.claims)
+        valid_to_ms = fields.get("valid_to_ms", None if follows else old.valid_to_ms)
+        new = msgspec.structs.replace(new, claims=found.claims or stays, valid_to_ms=valid_to_ms)
+        return await self.plan_rewrite(view, old, Prepared(new, read[0].mentions), why)
 
     async def plan_rewrite(self, view: View, old: Fact, prepared: Prepared, why: Why) -> tuple[Fact, Changes]:
         """Make the prepared fact the next version of `old`, and evolve what either says."""
@@ -324,7 +400,7 @@ class Archive:
     def _plan_told_anew(self, version: Fact, mentions: Sequence[Mention]) -> Changes:
         """What was taken from a text goes with it."""
         changes = embed.plan_forget_vectors(version.tenant, version.scope, [version.id])
-        changes.extend(entities.plan_forget_mentions(version.tenant, version.scope, version.id))
+        changes.extend(plan_forget_mentions(version.tenant, version.scope, version.id))
         return plan_mentions(changes, version, mentions)
 
     async def plan_forget(
@@ -348,55 +424,6 @@ class Archive:
             else:
                 changes.extend(archival.plan_change(fact, _gone(fact, now_ms), why, now_ms)[1])
         return changes
-
-    async def plan_undo_change(
-        self, view: View, tenant: str, scope: str, change_id: str, why: Why
-    ) -> tuple[list[Fact], Changes]:
-        """Take back all that one change did. Raises NotFound, Conflict where something changed since."""
-        back: list[Fact] = []
-        changes = archival.revise(Changes(), tenant, scope)
-        for fact_id in await history.of_change(view, tenant, scope, change_id):
-            versions = await history.of_fact(view, tenant, scope, fact_id)
-            fact, undone = await self._plan_back(view, versions, why)
-            back.append(fact)
-            changes.extend(undone)
-        return back, changes
-
-    async def plan_undo_last(
-        self, view: View, tenant: str, scope: str, fact_id: str, why: Why
-    ) -> tuple[list[Fact], Changes]:
-        """Take back the last change of one fact. One that was superseded holds again, and what had ended it is told
-        not to end it any more; both facts hold from then on."""
-        versions = await history.of_fact(view, tenant, scope, fact_id)
-        latest, last = versions[-1].fact, versions[-1].why.action
-        now_ms = self.host.clock.now_ms()
-        if last == "supersede":
-            kept = _kept(versions[-2].fact, latest)
-            version, changes = archival.plan_change(latest, kept, why, now_ms)
-            return [version], changes
-        if last == "add":  # what it had ended comes back with its going
-            return [_gone(latest, now_ms)], await self.plan_forget(view, tenant, scope, [latest], why, hard=False)
-        fact, changes = await self._plan_back(view, versions, why)
-        return [fact], changes
-
-    async def _plan_back(self, view: View, versions: Sequence[Version], why: Why) -> tuple[Fact, Changes]:
-        fact, changes = history.plan_undo(versions, why, self.host.clock.now_ms())
-        if fact.text != versions[-1].fact.text:
-            draft = Draft(text=fact.text, speaker=fact.speaker, document_time=fact.document_time_ms)
-            (read,) = await self.read(view, fact.tenant, fact.scope, [draft])
-            changes.extend(self._plan_told_anew(fact, read.mentions))
-        return fact, changes
-
-
-def _kept(before: Fact, superseded: Fact) -> Fact:
-    """The fact as it was before, with its claims kept from what had ended them."""
-    claims = [
-        msgspec.structs.replace(was, kept=[*was.kept, now.ended_by])
-        if now.ended_by is not None and now.ended_by != was.ended_by
-        else was
-        for was, now in zip(before.claims, superseded.claims, strict=True)
-    ]
-    return msgspec.structs.replace(before, claims=claims, known_to_ms=None)
 
 
 def _embedder(given: Embedder | str | None) -> Embedder | None:

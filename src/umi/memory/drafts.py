@@ -8,7 +8,17 @@ import msgspec
 from umi import limits
 from umi.archival.keys import name_key
 from umi.dst import Host
-from umi.entity import Claim, Fact, Mention, check_text
+from umi.entity import (
+    Claim,
+    Fact,
+    Mention,
+    check_json,
+    check_number,
+    check_size,
+    check_text,
+    check_texts,
+    shown,
+)
 from umi.errors import InvalidInput, LimitExceeded
 from umi.memory.moments import Moment, moment_ms
 
@@ -53,29 +63,79 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def draft_of(item: Any, place: int) -> Draft:
-    """One entry of add_facts. Raises InvalidInput, naming its place."""
-    if isinstance(item, Draft):
-        return item
+    """One entry of add_facts. Raises InvalidInput, naming its place, or LimitExceeded."""
     if isinstance(item, str):
-        return Draft(text=item)
-    if isinstance(item, Mapping):
-        try:
-            return msgspec.convert(dict(item), Draft)
-        except (msgspec.ValidationError, TypeError) as error:
-            raise InvalidInput(f"fact {place}: {error}") from None
-    raise InvalidInput(f"fact {place} is a {type(item).__name__}; give a text, a dict or a Draft")
+        draft = Draft(text=item)
+    elif isinstance(item, Draft):
+        draft = item
+    elif isinstance(item, Mapping):
+        draft = _converted(item, place)
+    else:
+        raise InvalidInput(f"fact {place} is {shown(item)}; give a text, a dict or a Draft")
+    try:
+        check_draft(draft)
+    except InvalidInput as error:
+        raise InvalidInput(f"fact {place}: {error}") from None
+    return draft
+
+
+def _converted(item: Mapping[Any, Any], place: int) -> Draft:
+    try:
+        return msgspec.convert(dict(item), Draft)
+    except RecursionError:
+        raise InvalidInput(f"fact {place} is nested too deep") from None
+    except (msgspec.ValidationError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"fact {place}: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    """What an error says: it may quote what was given, which may be long, or half of a surrogate pair."""
+    return f"{error!s:.300}".encode(errors="backslashreplace").decode()
+
+
+def check_draft(draft: Draft) -> None:
+    """Raise InvalidInput or LimitExceeded for what can't become a fact, whatever its type, before it is looked at.
+
+    What only the fact shows (a text of its claim, the order of its times) is checked when it is stored.
+    """
+    check_text("the text", draft.text)
+    for what, text, bytes_max in (
+        ("the speaker", draft.speaker, limits.ENTITY_NAME_BYTES_MAX),
+        ("the session", draft.session, limits.SCOPE_BYTES_MAX),
+        ("the subject", draft.subject, limits.ENTITY_NAME_BYTES_MAX),
+        ("the attribute", draft.attribute, limits.ENTITY_NAME_BYTES_MAX),
+        ("the value", draft.value, limits.CLAIM_VALUE_BYTES_MAX),
+    ):
+        if text is not None:
+            check_size(what, text, bytes_max)
+    check_number("importance", draft.importance, limits.MEMORY_IMPORTANCE_MIN, limits.MEMORY_IMPORTANCE_MAX)
+    check_number("confidence", draft.confidence, 0, 1)
+    if not (isinstance(draft.negated, bool) and (draft.many is None or isinstance(draft.many, bool))):
+        raise InvalidInput("'negated' and 'many' are true or false")
+    if draft.tags or type(draft.tags) is not list:
+        check_texts("tags", draft.tags, limits.ENTITY_TAGS_COUNT_MAX, limits.ENTITY_TAG_BYTES_MAX)
+    if draft.metadata or type(draft.metadata) is not dict:
+        check_json("the metadata", draft.metadata, limits.FACT_METADATA_BYTES_MAX)
+    if draft.source is not None:
+        source_of(draft.source)
+    if draft.entities or type(draft.entities) is not list:
+        _mentions_stated(draft.entities)
 
 
 def source_of(source: Any) -> dict[str, Any]:
-    """What a fact stands on, as a dict; a text is its name."""
+    """What a fact stands on, as a dict; a text is its name. Raises InvalidInput, LimitExceeded."""
     if source is None:
         return {}
     if isinstance(source, str):
-        check_text("the source", source)
+        check_size("the source", source, limits.FACT_METADATA_BYTES_MAX)
+        if not source.strip():
+            raise InvalidInput("the source is blank; leave it out, or say what it is")
         return {"name": source}
     if isinstance(source, Mapping):
-        return dict(source)
-    raise InvalidInput(f"a source is a text or a dict, not a {type(source).__name__}")
+        found = dict(source)
+        check_json("the source", found, limits.FACT_METADATA_BYTES_MAX)
+        return found
+    raise InvalidInput(f"a source is a text or a dict, not {shown(source)}")
 
 
 def fact_of(draft: Draft, host: Host, tenant: str, scope: str, *, claims: Sequence[Claim] = ()) -> Fact:
@@ -134,28 +194,52 @@ def _sentence(draft: Draft) -> str:
 
 def mentions_of(draft: Draft, claims: Sequence[Claim]) -> list[Mention]:
     """What a draft names: its entities, and the subjects of its claims. A value is a name only where it is listed, or
-    a relation's."""
+    a relation's. Raises InvalidInput, LimitExceeded."""
     found: dict[str, Mention] = {}
-    for one in draft.entities:
-        if isinstance(one, str):
-            mention = Mention(name=one, type="topic")
-        elif isinstance(one, Mention):
-            mention = one
-        else:
-            try:
-                mention = msgspec.convert({"type": "topic", **one}, Mention)
-            except (msgspec.ValidationError, TypeError) as error:
-                raise InvalidInput(f"an entity is a name or has name and type: {error}") from None
+    for mention in _mentions_stated(draft.entities):
         found.setdefault(name_key(mention.name), mention)
     for claim in claims:
-        found.setdefault(name_key(claim.subject), Mention(name=claim.subject, type="topic", content=draft.text))
-    for mention in found.values():
-        if not mention.name.strip():
-            raise InvalidInput("an entity's name is blank")
-        size = len(mention.name.encode())
-        if size > limits.ENTITY_NAME_BYTES_MAX:
-            raise LimitExceeded("an entity's name", size, limits.ENTITY_NAME_BYTES_MAX, "bytes")
+        if name_key(claim.subject) not in found:
+            check_size("an entity's name", claim.subject, limits.ENTITY_NAME_BYTES_MAX)
+            if not claim.subject.strip():
+                raise InvalidInput("an entity's name is blank")
+            found[name_key(claim.subject)] = Mention(name=claim.subject, type="topic", content=draft.text)
     return list(found.values())
+
+
+def _mentions_stated(entities: Sequence[Any]) -> list[Mention]:
+    """The entities of a draft as a caller states them, each within its bounds."""
+    if not isinstance(entities, list | tuple):
+        raise InvalidInput(f"the entities are a list of names or dicts, not {shown(entities)}")
+    if len(entities) > limits.EXTRACTION_ENTITIES_COUNT_MAX:
+        raise LimitExceeded("the list of entities", len(entities), limits.EXTRACTION_ENTITIES_COUNT_MAX, "entities")
+    mentions = [_mention(one) for one in entities]
+    for one in mentions:
+        check_size("an entity's name", one.name, limits.ENTITY_NAME_BYTES_MAX)
+        check_size("an entity's type", one.type, limits.ENTITY_NAME_BYTES_MAX)
+        if not one.name.strip() or not one.type.strip():
+            raise InvalidInput("an entity's name or type is blank")
+        if one.content != "":
+            check_size("an entity's content", one.content, limits.EXTRACTION_ENTITY_CONTENT_BYTES_MAX)
+        if one.attributes or type(one.attributes) is not dict:
+            check_json("an entity's attributes", one.attributes, limits.FACT_METADATA_BYTES_MAX)
+        check_number("an entity's confidence", one.confidence, 0, 1)
+    return mentions
+
+
+def _mention(stated: Any) -> Mention:
+    if isinstance(stated, str):
+        return Mention(name=stated, type="topic")
+    if isinstance(stated, Mention):
+        return stated
+    if not isinstance(stated, Mapping):
+        raise InvalidInput(f"an entity is a name or a dict with name and type, not {shown(stated)}")
+    try:
+        return msgspec.convert({"type": "topic", **stated}, Mention)
+    except RecursionError:
+        raise InvalidInput("an entity is nested too deep") from None
+    except (msgspec.ValidationError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"an entity is a name or has name and type: {_said(error)}") from None
 
 
 def drafts_of_messages(messages: Sequence[Any], session: str | None) -> list[Draft]:
@@ -163,6 +247,8 @@ def drafts_of_messages(messages: Sequence[Any], session: str | None) -> list[Dra
 
     Each message has "content" and "role", and may have "name" and "time".
     """
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
+        raise InvalidInput(f"what to remember is a text or a list of messages, not {shown(messages)}")
     if len(messages) > limits.MEMORY_MESSAGES_COUNT_MAX:
         raise LimitExceeded("the list of messages", len(messages), limits.MEMORY_MESSAGES_COUNT_MAX, "messages")
     drafts = []
@@ -179,4 +265,4 @@ def drafts_of_messages(messages: Sequence[Any], session: str | None) -> list[Dra
     return drafts
 
 
-__all__ = ["Draft", "Moment", "draft_of", "drafts_of_messages", "fact_of", "mentions_of", "source_of"]
+__all__ = ["Draft", "Moment", "check_draft", "draft_of", "drafts_of_messages", "fact_of", "mentions_of", "source_of"]

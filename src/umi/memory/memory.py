@@ -13,12 +13,12 @@ from umi.archival.history import Difference, Version
 from umi.core import Core
 from umi.dst import Clock, Host, ManualClock, Rng
 from umi.embed import Embedder
-from umi.entity import Entity, Fact, Recalled, check_size
+from umi.entity import Entity, Fact, Recalled, check_size, check_texts, shown
 from umi.errors import InvalidInput, LimitExceeded, NotFound
 from umi.extract import LocalExtractor, Model
 from umi.hygiene import Action, Audit, audit
 from umi.memory.archive import Archive
-from umi.memory.drafts import Draft, draft_of, drafts_of_messages
+from umi.memory.drafts import Draft, check_draft, draft_of, drafts_of_messages, source_of
 from umi.memory.moments import Moment, moment_ms, span_ms
 from umi.memory.opening import MIGRATIONS, LazyDatabase
 from umi.memory.remembering import Remembered
@@ -73,10 +73,12 @@ class Memory:
                 raise InvalidInput(f"the {what} is blank; it is 1 to {limits.SCOPE_BYTES_MAX} bytes long")
         if (store is None) == (seed is None):
             raise InvalidInput("a Memory needs a path, a URL or a database, or else a seed: Memory('memory.db')")
+        if not (store is None or isinstance(store, str | Archive) or hasattr(store, "commit")):
+            raise InvalidInput(f"a Memory needs a path as a text, a URL or a database, not {shown(store)}")
         self.tenant, self.scope = tenant, scope
         self._is_ours = seed is not None or isinstance(store, str)  # to be closed with this memory
         if isinstance(store, Archive):
-            self._archive = store
+            self._shared = store
             return
         if host is None and (seed is not None or clock is not None or rng is not None):
             host = Host(ManualClock(), Rng(seed)) if seed is not None else Host(clock, rng)
@@ -87,7 +89,7 @@ class Memory:
         if isinstance(database, str):
             database = LazyDatabase(database, host, shared=shared)
         assert database is not None, "either a store or a seed was given"
-        self._archive = Archive(database, host, extractor=extractor, embedder=embedder, model=model, policy=policy)
+        self._shared = Archive(database, host, extractor=extractor, embedder=embedder, model=model, policy=policy)
 
     @classmethod
     async def open(cls, store: str | Database | Archive, **settings: Any) -> Self:
@@ -97,7 +99,14 @@ class Memory:
 
     def of(self, scope: str, *, tenant: str | None = None) -> "Memory":
         """The memory of another scope in the same database; it needs no closing of its own."""
-        return Memory(self._archive, scope=scope, tenant=tenant or self.tenant)
+        return Memory(self._shared, scope=scope, tenant=self.tenant if tenant is None else tenant)
+
+    @property
+    def _archive(self) -> Archive:
+        """What all scopes share. Raises CalledFromElsewhere in another event loop than the first that asked."""
+        if isinstance(self._shared.database, LazyDatabase):
+            self._shared.database.enter()
+        return self._shared
 
     async def __aenter__(self) -> Self:
         await self._archive.database.read([])  # opens it now, and not at its first use
@@ -110,9 +119,9 @@ class Memory:
 
     async def close(self) -> None:
         """Finish what was begun and let go of the file, for the memories of every scope."""
-        await self._archive.close()
+        await self._shared.close()
         if self._is_ours:
-            await self._archive.database.close()
+            await self._shared.database.close()
 
     # Remembering
 
@@ -140,13 +149,22 @@ class Memory:
         extract        find names, claims and dates in it; without, it is kept as it is
         Raises InvalidInput, LimitExceeded.
         """
-        drafts = [Draft(text=said, speaker=speaker, session=session)] if isinstance(said, str) else None
-        if drafts is None:
+        _check_actor(actor)
+        check_texts("tags", tags, limits.ENTITY_TAGS_COUNT_MAX, limits.ENTITY_TAG_BYTES_MAX)
+        common: dict[str, Any] = {"importance": importance, "tags": list(tags)}
+        common |= {"metadata": {} if metadata is None else metadata, "source": source, "event_time": event_time}
+        check_draft(Draft(**common, speaker=speaker, session=session))
+        if isinstance(said, str):
+            drafts = [Draft(text=said, speaker=speaker, session=session)]
+        else:
             drafts = drafts_of_messages(said, session or self._archive.host.ids.new("session"))
-        common: dict[str, Any] = {"importance": importance, "tags": list(tags), "metadata": metadata or {}}
-        common |= {"source": source, "event_time": event_time}
+        for one in drafts:
+            check_draft(one)
         drafts = [
-            msgspec.structs.replace(one, **common, document_time=one.document_time or document_time) for one in drafts
+            msgspec.structs.replace(
+                one, **common, document_time=document_time if one.document_time is None else one.document_time
+            )
+            for one in drafts
         ]
         return await self._archive.remember(self.tenant, self.scope, drafts, extract=extract, actor=actor)
 
@@ -163,12 +181,14 @@ class Memory:
         A fact that is known word for word, with the same times, speaker, source and metadata, is not stored again.
         Raises InvalidInput, LimitExceeded.
         """
-        if isinstance(facts, str | Mapping) or not isinstance(facts, Sequence):
+        if isinstance(facts, str | bytes | Mapping) or not isinstance(facts, Sequence):
             raise InvalidInput("facts come as a list of texts, dicts or Drafts")
+        _check_actor(actor)
         if len(facts) > limits.MEMORY_FACTS_COUNT_MAX:
             raise LimitExceeded("the list of facts", len(facts), limits.MEMORY_FACTS_COUNT_MAX, "facts")
         drafts = [draft_of(item, place) for place, item in enumerate(facts)]
         if source is not None:
+            source_of(source)
             drafts = [msgspec.structs.replace(one, source=one.source or source) for one in drafts]
         return await self._archive.add(self.tenant, self.scope, drafts, extract=extract, actor=actor)
 
@@ -198,6 +218,7 @@ class Memory:
         superseded  also what is no longer true
         Raises InvalidInput, LimitExceeded.
         """
+        check_texts("tags", tags, limits.ENTITY_TAGS_COUNT_MAX, limits.ENTITY_TAG_BYTES_MAX)
         return await self._archive.recall(
             self._archive.view,
             self.tenant,
@@ -216,6 +237,7 @@ class Memory:
 
     async def get(self, fact_id: str) -> Fact | None:
         """A fact that this scope knows, or None."""
+        _check_id(fact_id)
         try:
             return await archival.get(self._archive.view, self.tenant, fact_id, scope=self.scope)
         except NotFound:
@@ -223,7 +245,7 @@ class Memory:
 
     async def list(self, page: Page | None = None, *, filters: Mapping[str, Any] | None = None) -> "Sequence[Fact]":
         """A page of what this scope knows, superseded facts too, oldest first unless the page says otherwise."""
-        return await self._archive.facts(self.tenant, self.scope, page or Page(), filters)
+        return await self._archive.facts(self.tenant, self.scope, _page(page), filters)
 
     async def count(self) -> int:
         """How many facts this scope knows, superseded ones too."""
@@ -253,13 +275,17 @@ class Memory:
 
         Raises NotFound, InvalidInput, LimitExceeded.
         """
-        fields: dict[str, Any] = {"text": text, "importance": importance, "metadata": metadata}
-        fields["tags"] = None if tags is None else [*dict.fromkeys(tags)]
+        _check_id(fact_id)
+        _check_actor(actor, reason)
+        stated: dict[str, Any] = {"text": text, "importance": importance, "metadata": metadata, "tags": tags}
+        fields = {name: value for name, value in stated.items() if value is not None}
+        check_draft(Draft(**fields))
+        if tags is not None:
+            fields["tags"] = [*dict.fromkeys(tags)]
         if event_time is not None:
             fields["event_time_ms"] = fields["valid_from_ms"] = moment_ms("event_time", event_time)
         if valid_to is not None:
             fields["valid_to_ms"] = moment_ms("valid_to", valid_to)
-        fields = {name: value for name, value in fields.items() if value is not None}
         return await self._archive.update(self.tenant, self.scope, fact_id, fields, actor=actor, reason=reason)
 
     async def forget(
@@ -269,11 +295,16 @@ class Memory:
 
         hard  leaves no byte of it in the file, whatever its history was
         """
+        _check_id(fact_id)
+        _check_actor(actor, reason)
         gone = await self._archive.forget(self.tenant, self.scope, [fact_id], hard=hard, actor=actor, reason=reason)
         return gone == 1
 
     async def forget_source(self, source: Source, *, hard: bool = False, actor: str | None = None) -> int:
-        """Stop knowing what stands on a source alone; returns how many facts that were."""
+        """Stop knowing what stands on a source alone; returns how many facts that were. Raises InvalidInput."""
+        _check_actor(actor)
+        if not source_of(source):  # what names no source would be every fact that has none
+            raise InvalidInput("forget_source needs a source: the text or dict that its facts were remembered with")
         return await self._archive.forget_source(self.tenant, self.scope, source, hard=hard, actor=actor)
 
     async def clear(self) -> None:
@@ -286,6 +317,7 @@ class Memory:
         """Every version of a fact, or of all facts of the scope, oldest first. Raises NotFound."""
         if fact_id is None:
             return await past.of_scope(self._archive.view, self.tenant, self.scope)
+        _check_id(fact_id)
         return await past.of_fact(self._archive.view, self.tenant, self.scope, fact_id)
 
     async def undo(self, change_or_fact_id: str, *, actor: str | None = None) -> "Sequence[Fact]":
@@ -293,34 +325,40 @@ class Memory:
 
         A superseded fact holds again. Raises NotFound, Conflict where something changed since.
         """
+        _check_id(change_or_fact_id)
+        _check_actor(actor)
         return await self._archive.undo(self.tenant, self.scope, change_or_fact_id, actor=actor)
 
     async def believed(self, *, valid: Moment | None = None, known: Moment | None = None) -> "Sequence[Fact]":
         """Everything this memory held at `known` (now) to be true at `valid` (at any time), oldest first."""
-        known_ms = self._archive.host.clock.now_ms() if known is None else moment_ms("known", known)
+        known_ms = None if known is None else moment_ms("known", known)
         valid_ms = None if valid is None else moment_ms("valid", valid)
         return await past.believed(self._archive.view, self.tenant, self.scope, valid_ms=valid_ms, known_ms=known_ms)
 
     async def diff(self, before: Moment, after: Moment | None = None) -> "Sequence[Difference]":
         """How what is believed at `after` (now) differs from what was believed at `before`."""
         before_ms = moment_ms("before", before)
-        after_ms = self._archive.host.clock.now_ms() if after is None else moment_ms("after", after)
+        after_ms = None if after is None else moment_ms("after", after)
         return await past.diff(self._archive.view, self.tenant, self.scope, before_ms=before_ms, after_ms=after_ms)
 
     # Entities
 
     async def entities(self, page: Page | None = None, *, types: Sequence[str] = ()) -> "Sequence[Entity]":
         """The named things that known facts mention, in the order they were first mentioned."""
-        return await named.list_entities(self._archive.view, self.tenant, self.scope, page or Page(), types=types)
+        check_texts("types", types, limits.ENTITY_TYPES_COUNT_MAX, limits.ENTITY_NAME_BYTES_MAX)
+        return await named.list_entities(self._archive.view, self.tenant, self.scope, _page(page), types=[*types])
 
     async def entity(self, name: str) -> Entity:
         """A named thing. Raises NotFound."""
+        check_size("the name", name, limits.ENTITY_NAME_BYTES_MAX)
         return await named.by_name(self._archive.view, self.tenant, self.scope, name)
 
     async def neighbours(
         self, name: str, *, relation: str | None = None, as_of: tuple[Moment | None, Moment | None] | None = None
     ) -> "Sequence[retrieve.Edge]":
         """What facts relate a named thing to, in either direction."""
+        if relation is not None:
+            check_size("the relation", relation, limits.ENTITY_NAME_BYTES_MAX)
         return await retrieve.neighbours(
             self._archive.view, self.tenant, self.scope, name, relation=relation, as_of=_as_of(as_of)
         )
@@ -338,12 +376,12 @@ class Memory:
     @property
     def core(self) -> Core:
         """Core memory: the blocks that are always in view."""
-        return Core(self._archive.database, self._archive.host, self.tenant, self.scope)
+        return Core(self._shared.database, self._shared.host, self.tenant, self.scope)
 
     @property
     def working(self) -> Working:
         """Working memory: values by key, each with an end."""
-        return Working(self._archive.database, self._archive.host, self.tenant, self.scope)
+        return Working(self._shared.database, self._shared.host, self.tenant, self.scope)
 
     async def promote(self) -> Promotion:
         """Bring what matters most into core memory, and take out what no longer does."""
@@ -362,6 +400,7 @@ class Memory:
 
         Raises InvalidInput where the path can't be written, Conflict if facts are forgotten for good meanwhile.
         """
+        check_size("the path", path, limits.PATH_BYTES_MAX)
         archive = self._archive
         return await portable.dump_to_file(archive.database, archive.host, self.tenant, self.scope, path)
 
@@ -371,6 +410,7 @@ class Memory:
         each_scope  keep the scopes that the file names, instead of taking all of it into this one
         Raises ImportRefused, naming line and reason, with nothing written; Conflict.
         """
+        check_size("the path", path, limits.PATH_BYTES_MAX)
         archive = self._archive
         imported = await portable.restore(
             archive.database, archive.host, self.tenant, self.scope, path, each_scope=each_scope
@@ -381,7 +421,7 @@ class Memory:
 
     def export_lines(self) -> AsyncIterator[bytes]:
         """The lines that `export` writes. Raises Conflict as it does, when they were read to the end."""
-        return portable.dump(self._archive.database, self._archive.host, self.tenant, self.scope)
+        return portable.dump(self._shared.database, self._shared.host, self.tenant, self.scope)
 
     async def import_lines(self, texts: AsyncIterable[bytes] | Iterable[bytes]) -> "portable.Imported":
         """Take in an export of umi as it arrives, in pieces of any size. As `import_`."""
@@ -405,18 +445,35 @@ class Memory:
     def _simulation(self) -> "SimulatedDatabase":
         from umi.storage.simulated import SimulatedDatabase
 
-        if not isinstance(self._archive.database, SimulatedDatabase):
+        if not isinstance(self._shared.database, SimulatedDatabase):
             raise InvalidInput("only a simulated memory has faults and crashes: make it with Memory(seed=…)")
-        return self._archive.database
+        return self._shared.database
+
+
+def _check_id(fact_id: str) -> None:
+    check_size("the id", fact_id, limits.ENTITY_ID_BYTES_MAX)
+
+
+def _check_actor(actor: str | None, reason: str | None = None) -> None:
+    if actor is not None:
+        check_size("the actor", actor, limits.ENTITY_NAME_BYTES_MAX)
+    if reason is not None:
+        check_size("the reason", reason, limits.EVOLUTION_REASON_BYTES_MAX)
+
+
+def _page(page: Page | None) -> Page:
+    if page is not None and not isinstance(page, Page):
+        raise InvalidInput(f"a page is a Page, not {shown(page)}")
+    return page or Page()
 
 
 def _as_of(as_of: tuple[Moment | None, Moment | None] | None) -> tuple[int | None, int | None] | None:
     if as_of is None:
         return None
     if not isinstance(as_of, tuple | list) or len(as_of) != 2:
-        raise InvalidInput(f"as_of is a pair (valid, known), not {as_of!r:.100}")
+        raise InvalidInput(f"as_of is a pair (valid, known), not {shown(as_of)}")
     valid, known = (None if one is None else moment_ms("as_of", one) for one in as_of)
-    return valid, known
+    return valid, past.LATEST_MS if known is None else known
 
 
 def _simulated(seed: int | str, host: Host) -> Database:

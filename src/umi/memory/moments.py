@@ -2,10 +2,12 @@
 
 import datetime as dt
 
+from umi.entity import shown
 from umi.errors import InvalidInput
 
 Moment = int | dt.datetime | dt.date | str
 _MS_MAX = 253_402_300_799_999  # the end of the year 9999
+_DAY_MS = 86_400_000
 
 
 def moment_ms(what: str, moment: Moment) -> int:
@@ -14,7 +16,7 @@ def moment_ms(what: str, moment: Moment) -> int:
     Raises InvalidInput, naming `what`.
     """
     if isinstance(moment, bool) or not isinstance(moment, int | str | dt.date):
-        raise InvalidInput(f"{what} must be ms since 1970, a datetime or an ISO 8601 text, not {moment!r:.100}")
+        raise InvalidInput(f"{what} must be ms since 1970, a datetime or an ISO 8601 text, not {shown(moment)}")
     if isinstance(moment, str):
         try:
             moment = dt.datetime.fromisoformat(moment)
@@ -32,10 +34,26 @@ def moment_ms(what: str, moment: Moment) -> int:
 
 
 def span_ms(what: str, span: tuple[Moment | None, Moment | None]) -> tuple[int | None, int | None]:
-    """Both ends of a span, None for an open one. Raises InvalidInput for what is no pair, or is inverted."""
+    """Both ends of a span, None for an open one; a day as its end is all of that day.
+
+    Raises InvalidInput for what is no pair, or is inverted.
+    """
     if not isinstance(span, tuple | list) or len(span) != 2:
-        raise InvalidInput(f"{what} is a pair (start, end), not {span!r:.100}")
+        raise InvalidInput(f"{what} is a pair (start, end), not {shown(span)}")
     start, end = (None if one is None else moment_ms(what, one) for one in span)
+    if end is not None and _is_day(span[1]):
+        end += _DAY_MS - 1
     if start is not None and end is not None and start > end:
         raise InvalidInput(f"{what} ends before it starts")
     return start, end
+
+
+def _is_day(moment: Moment | None) -> bool:
+    """Whether it names a day, and no time of it."""
+    if isinstance(moment, str):
+        try:
+            dt.date.fromisoformat(moment)
+        except ValueError:
+            return False
+        return True
+    return isinstance(moment, dt.date) and not isinstance(moment, dt.datetime)

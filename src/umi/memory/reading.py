@@ -11,6 +11,7 @@ from umi.archival.keys import digest
 from umi.dst import Host
 from umi.entity import Entity, Extraction, Fact, Mention
 from umi.extract import LocalExtractor, Model, ModelExtractor, chunks, note_of
+from umi.extract.chunk import fitting
 from umi.memory.drafts import Draft, fact_of, mentions_of
 from umi.memory.moments import moment_ms
 from umi.storage import Row, View
@@ -20,6 +21,7 @@ _CLAUSES = re.compile(
     r"[.!?;:\n]+\s+|,?\s+(?:and|but|while|because|so|though|although|who|which)\s+|,\s+", re.IGNORECASE
 )
 _DIGESTS_PER_QUERY = 500
+_REVISION = "SELECT revision FROM fact_scope WHERE tenant = ? AND scope = ?"
 _NOBODY = "assistant"  # its "I" is nobody the memory is about
 
 
@@ -30,11 +32,18 @@ class Prepared(msgspec.Struct, frozen=True):
     mentions: list[Mention]
 
 
+class Before(msgspec.Struct, frozen=True):
+    """The known facts that say what is about to be said, by the digest of their text, at a revision of the scope."""
+
+    facts: dict[bytes, list[Fact]]
+    revision: int
+
+
 class Reading(msgspec.Struct, frozen=True):
-    """What was read of texts, and which facts said the same before, by the digest of their text."""
+    """What was read of texts, and what was known before."""
 
     prepared: list[Prepared]
-    before: dict[bytes, list[Fact]]
+    before: Before
 
 
 class Reader:
@@ -45,12 +54,21 @@ class Reader:
         self._local = local
         self._model = ModelExtractor(model, host, local=local) if model is not None else None
 
-    async def read(self, view: View, tenant: str, scope: str, drafts: Sequence[Draft]) -> Reading:
-        """What to store of `drafts`, long texts in pieces. Raises InvalidInput, LimitExceeded."""
-        pieces = [piece for draft in drafts for piece in self._pieces(draft)]
+    async def read(
+        self,
+        view: View,
+        tenant: str,
+        scope: str,
+        drafts: Sequence[Draft],
+        *,
+        whole: bool = False,
+        by_model: bool = True,
+    ) -> Reading:
+        """What to store of `drafts`, long texts in pieces unless `whole`. Raises InvalidInput, LimitExceeded."""
+        pieces = list(drafts) if whole else [piece for draft in drafts for piece in self._pieces(draft)]
         known, before = await _glance(view, tenant, scope, [piece.text for piece in pieces])
         spoken = [piece for piece in pieces if piece.speaker != _NOBODY]
-        found = iter(await self._extractions(spoken, known, before.values()))
+        found = iter(await self._extractions(spoken, known, before.facts.values() if by_model else None))
         read = [
             self._prepared(piece, tenant, scope, next(found) if piece.speaker != _NOBODY else Extraction())
             for piece in pieces
@@ -72,19 +90,19 @@ class Reader:
         ]
 
     async def _extractions(
-        self, drafts: Sequence[Draft], known: Sequence[Entity], before: Iterable[Sequence[Fact]]
+        self, drafts: Sequence[Draft], known: Sequence[Entity], before: Iterable[Sequence[Fact]] | None
     ) -> Sequence[Extraction]:
         now_ms = self._host.clock.now_ms()
         told_ms = [
             now_ms if one.document_time is None else moment_ms("document_time", one.document_time) for one in drafts
         ]
-        if self._model is None:
+        if self._model is None or before is None:
             return [
-                self._local.extract(one.text, document_time_ms=at_ms, speaker=one.speaker, known=known)
+                self._local.extract(_read_of(one.text), document_time_ms=at_ms, speaker=one.speaker, known=known)
                 for one, at_ms in zip(drafts, told_ms, strict=True)
             ]
         return await self._model.extract(
-            [one.text for one in drafts],
+            [_read_of(one.text) for one in drafts],
             document_time_ms=told_ms,
             speakers=[one.speaker for one in drafts],
             known=known,
@@ -101,6 +119,11 @@ class Reader:
         if draft.speaker == _NOBODY:
             return Prepared(fact, [])
         return Prepared(fact, found.mentions or [note_of(draft.text)])
+
+
+def _read_of(text: str) -> str:
+    """What is read of one fact's text: of a very long one its beginning, so that nobody waits for the rest."""
+    return text[: fitting(text, limits.MEMORY_READ_BYTES_MAX)]
 
 
 def as_stated(drafts: Sequence[Draft], host: Host, tenant: str, scope: str) -> list[Prepared]:
@@ -127,19 +150,21 @@ def _renamed(prepared: Prepared, names: dict[str, str]) -> Prepared:
     return Prepared(msgspec.structs.replace(prepared.fact, claims=claims), mentions)
 
 
-async def said_before(view: View, tenant: str, scope: str, texts: Sequence[str]) -> dict[bytes, list[Fact]]:
-    """The facts of this scope that are known and say one of these texts, by the digest of the text."""
-    return _by_digest(tenant, scope, await view.all(*_saying(tenant, scope, texts)))
+async def said_before(view: View, tenant: str, scope: str, texts: Sequence[str]) -> Before:
+    """The facts of this scope that are known and say one of these texts."""
+    revision, *rows = await view.all((_REVISION, (tenant, scope)), *_saying(tenant, scope, texts))
+    return Before(_by_digest(tenant, scope, rows), revision[0][0] if revision else 0)
 
 
-async def _glance(
-    view: View, tenant: str, scope: str, texts: Sequence[str]
-) -> tuple[list[Entity], dict[bytes, list[Fact]]]:
+async def _glance(view: View, tenant: str, scope: str, texts: Sequence[str]) -> tuple[list[Entity], Before]:
     """In one read: the things that a pronoun may mean, and the facts that say one of these texts."""
-    recent, *rows = await view.all(
-        entities.recent(tenant, scope, limits.EVOLUTION_EXISTING_ENTITIES_COUNT_MAX), *_saying(tenant, scope, texts)
+    revision, recent, *rows = await view.all(
+        (_REVISION, (tenant, scope)),
+        entities.recent(tenant, scope, limits.EVOLUTION_EXISTING_ENTITIES_COUNT_MAX),
+        *_saying(tenant, scope, texts),
     )
-    return [entities.recent_from_row(tenant, scope, row) for row in recent], _by_digest(tenant, scope, rows)
+    before = Before(_by_digest(tenant, scope, rows), revision[0][0] if revision else 0)
+    return [entities.recent_from_row(tenant, scope, row) for row in recent], before
 
 
 def _saying(tenant: str, scope: str, texts: Sequence[str]) -> list[tuple[str, tuple[bytes, ...]]]:

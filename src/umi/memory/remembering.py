@@ -12,8 +12,8 @@ from umi.archival.facts import revise
 from umi.archival.keys import digest, name_key
 from umi.dst import Host
 from umi.entity import Claim, Fact, Mention
-from umi.evolve import Evolution, derivations, plan_evolution, plan_noted
-from umi.memory.reading import Prepared, said_before
+from umi.evolve import Evolution, derivations, plan_evolution, plan_noted, plan_unchanged
+from umi.memory.reading import Before, Prepared, said_before
 from umi.storage import Changes, View
 
 
@@ -49,16 +49,16 @@ async def plan_remember(
     why: Why,
     *,
     same_text_is_known: bool,
-    before: dict[bytes, list[Fact]] | None = None,
+    before: Before | None = None,
 ) -> tuple[Remembered, Changes]:
-    """Store what isn't known yet, and supersede what it ends. Guards "claims" and "fact": plan anew.
+    """Store what isn't known yet, and supersede what it ends. Guards "scope" and "fact": plan anew.
 
     same_text_is_known  a text is known if it was said before, by whoever; else only if all of it was the same
-    before              the facts that say the same texts, by digest, if they were read just now
+    before              what is known of the same texts, if it was read just now
     """
     if before is None:
         before = await said_before(view, tenant, scope, [one.fact.text for one in prepared])
-    new, known = _sort_out(prepared, before, same_text_is_known=same_text_is_known)
+    new, known = _sort_out(prepared, before.facts, same_text_is_known=same_text_is_known)
     if not new:
         return Remembered(facts=[], known=known, change_id=why.change_id or ""), Changes()
     now_ms = host.clock.now_ms()
@@ -67,9 +67,11 @@ async def plan_remember(
     evolutions: list[Evolution] = []
     superseded: list[Fact] = []
     if any(fact.claims for fact in facts):
-        evolved = await plan_evolution(view, tenant, scope, facts, [], why, now_ms)
+        evolved = await plan_evolution(view, tenant, scope, facts, [], why, now_ms, revision=before.revision)
         facts, evolutions, superseded = evolved.added, evolved.evolutions, evolved.changed
         changes.extend(evolved.changes)
+    else:
+        changes.extend(plan_unchanged(tenant, scope, before.revision))
     derived = derivations(facts)
     evolutions += derived
     changes.extend(plan_add(facts, why))

@@ -17,5 +17,5 @@ class SimulatedModel(Extracting):
         if system != SYSTEM:
             return await super().complete(prompt, system=system, max_tokens=max_tokens)
         self.prompts.append(prompt)
-        words = query_of(prompt).split()
+        words = [word.strip("?.,!") for word in query_of(prompt).split()]
         return msgspec.json.encode([" ".join(_OTHERWISE.get(word.lower(), word) for word in words)]).decode()

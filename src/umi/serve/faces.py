@@ -182,7 +182,7 @@ class Memory(Remote):
         return answer
 
     async def forget_source(self, source: Source, *, hard: bool = False, actor: str | None = None) -> int:
-        """Stop knowing what stands on a source alone; returns how many facts that were."""
+        """Stop knowing what stands on a source alone; returns how many facts that were. Raises InvalidInput."""
         answer: int = await self._ask("forget_source", int, source=source, hard=hard, actor=actor)
         return answer
 

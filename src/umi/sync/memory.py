@@ -269,7 +269,7 @@ class Memory:
         return self._loop.call(self._memory.forget, fact_id, hard=hard, actor=actor, reason=reason)
 
     def forget_source(self, source: Source, *, hard: bool = False, actor: str | None = None) -> int:
-        """Stop knowing what stands on a source alone; returns how many facts that were."""
+        """Stop knowing what stands on a source alone; returns how many facts that were. Raises InvalidInput."""
         return self._loop.call(self._memory.forget_source, source, hard=hard, actor=actor)
 
     def clear(self) -> None:

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from kelpie import actors
-from kelpie.actors import Silo
+from kelpie.actors import Outbox, Silo
 from kelpie.agents import agent as agents
 from kelpie.agents import create as creation
 from kelpie.agents.agent import Agent
 from kelpie.agents.inbox import Inbox
+from kelpie.agents.remembering import Remembering
 from kelpie.agents.scene import Workshop
 from kelpie.events import Events
 from kelpie.models.model import ModelCard
@@ -21,6 +22,7 @@ from kelpie.trajectories import messages, runs, schema, steps
 from kelpie.trajectories.records import RunInput, RunOptions
 from umi import memory
 from umi.entity import Block
+from umi.memory import Archive
 from umi.storage import Page, SqliteDatabase
 from umi.wire.transport import HttpTransport
 from umi.wire.types import Message, Reply, ToolCall, Usage
@@ -95,7 +97,11 @@ class House:
         self.models = Models(host, HttpTransport())
         self.models.register(ModelCard("test/model", "test", "model", "test", context_window_tokens=8_000), self.model)
         self.tools = {tool.name: tool for tool in (*MEMORY_TOOLS, *extra_tools)}
-        self.workshop = Workshop(database, host, self.events, self.models, Catalog(self.tools, None))
+        self.archive, self.outbox = Archive(database, host), Outbox(database, host)
+        self.workshop = Workshop(
+            database, host, self.events, self.models, Catalog(self.tools, None), self.archive, self.outbox
+        )
+        Remembering(self.workshop)
         self.silo = Silo("silo-1", database, host, self.events)
         self.inbox = Inbox(self.workshop, self.silo)
 

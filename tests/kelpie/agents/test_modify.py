@@ -12,7 +12,7 @@ from umi.entity import Block
 
 TABLES = (
     *("agent", "agent_tag", "agent_tool", "block_scope", "placement"),
-    *("message", "message_text", "run", "step", "call", "fact", "fact_text"),
+    *("message", "message_text", "run", "step", "call", "fact", "claim", "entity", "outbox"),
 )
 
 

@@ -17,6 +17,7 @@ from kelpie.demo.warehouse import semantic_model_yaml
 from kelpie.errors import CallerError
 from kelpie.tools.tool import Outcome, ToolContext
 from umi.dst import Host, ManualClock, Rng
+from umi.memory import Archive
 from umi.storage import Changes, SqliteDatabase, View
 from umi.wire.types import Message, Request, ToolSpec
 
@@ -107,6 +108,7 @@ class Desk:
             tool_call_id=call_id,
             view=self.view,
             host=self.host,
+            archive=Archive(self.view.database, self.host),
             agent_metadata=self.agent.metadata,
         )
 

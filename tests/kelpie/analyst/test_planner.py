@@ -9,9 +9,11 @@ import pytest
 from tests.kelpie.analyst.conftest import TENANT
 from tests.kelpie.analyst.warehouses import ask, sql_cases
 
+from kelpie.agents.recalling import NAME as RECALLED
 from kelpie.analyst import results
 from kelpie.analyst.metric_query import check_query
 from kelpie.analyst.planner.asked import Intent, Previous, Refused, Unclear
+from kelpie.analyst.planner.conversation import read_conversation
 from kelpie.analyst.planner.model import PlannerModel
 from kelpie.analyst.planner.understanding import understand
 from kelpie.analyst.table import ResultColumn, ResultTable
@@ -503,3 +505,13 @@ async def test_any_question_is_refused_asked_back_or_becomes_a_query_that_fits_t
             check_query(loaded.model, query)
             previous = Previous(query, table) if rng.random() < 0.5 else None
     assert min(kinds[kind] for kind in (Intent, Unclear, Refused)) > 40, kinds
+
+
+async def test_what_memory_adds_is_no_question_of_the_user():
+    said = [
+        Message(role="user", content="How many flights were there in June?"),
+        Message(role="user", name=RECALLED, content="<recalled_memory>\n- ...\n</recalled_memory>"),
+        Message(role="user", content="And in July?"),
+    ]
+    turns = read_conversation(Request(model="planner", messages=said)).turns
+    assert [turn.question for turn in turns] == ["How many flights were there in June?", "And in July?"]

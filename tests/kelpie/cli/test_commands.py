@@ -59,6 +59,7 @@ def test_without_a_server_a_command_says_how_to_start_one(command):
         (("serve", "--port", "99999"), {}, 2, "--port"),
         (("serve", "--host", "0.0.0.0"), {}, 1, "KELPIE_KEYS"),
         (("serve",), {"KELPIE_PORT": "many"}, 1, "KELPIE_PORT must be a whole number"),
+        (("serve",), {"KELPIE_STRICT_LETTA": "maybe"}, 1, "KELPIE_STRICT_LETTA must be one of"),
         (("serve",), {"KELPIE_KEYS": "short"}, 1, "shorter than 16"),
         (("serve",), {"KELPIE_LOG_LEVEL": "loud"}, 1, "one of debug, info"),
         (("nonsense",), {}, 2, "nonsense"),
@@ -113,7 +114,10 @@ def test_a_conversation_is_streamed_and_remembered(place):
     assert "second time" in again[1]
     export = kelpie("trajectories", "export", "--url", place.url)[1].splitlines()
     said = [message["content"] for message in json.loads(export[-1])["messages"] if message["role"] == "user"]
-    assert said == ["[[say:hello there]]", "[[say:second time]]"]
+    first, recalled, second = said
+    assert (first, second) == ("[[say:hello there]]", "[[say:second time]]")
+    assert recalled.startswith("<recalled_memory>")
+    assert '"[[say:hello there]]"' in recalled
 
 
 def test_an_export_goes_to_a_file_or_says_why_not(place, tmp_path):

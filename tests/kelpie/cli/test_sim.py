@@ -308,8 +308,8 @@ def test_two_real_seeds_differ_from_some_step_on(kelpie, tmp_path):
 
 def test_a_real_bug_is_shrunk(kelpie, tmp_path, monkeypatch):
     """A block that forgets what was there when something is added."""
-    _, _, where = core._APPEND.partition(" version = version + 1")
-    monkeypatch.setattr(core, "_APPEND", f"UPDATE block SET value = ?4, version = version + 1{where}")
+    _, _, where = core.blocks._APPEND.partition(" version = version + 1")
+    monkeypatch.setattr(core.blocks, "_APPEND", f"UPDATE block SET value = ?4, version = version + 1{where}")
     said = [{"agent": 0, "text": APPEND.replace("WHAT", what)} for what in ("tea", "coffee")]
     events = [
         Event(id=f"op-{n}", at_ms=n * 500.0, kind="send", lane="client-0", args=args) for n, args in enumerate(said)

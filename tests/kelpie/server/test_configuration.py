@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
 from kelpie import config
+from kelpie.cli.app import app
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
@@ -23,6 +27,7 @@ def test_defaults_are_those_of_the_code():
     defaults = config.Config()
     for variable, shown, _ in rows():
         value = getattr(defaults, config.VARIABLES[variable])
+        value = ("off", "on")[value] if isinstance(value, bool) else value
         assert (shown in WITHOUT) if value in (None, {}) else shown == f"`{value}`", variable
 
 
@@ -37,3 +42,21 @@ def test_bounds_and_choices_are_those_of_the_code():
 
 def test_every_setting_has_a_variable():
     assert set(config.VARIABLES.values()) == set(config.Config.__struct_fields__)
+
+
+@pytest.mark.parametrize("word", ["1", "true", "Yes", "ON"])
+def test_a_switch_is_turned_on_by_any_of_the_usual_words(word):
+    assert config.from_environment({"KELPIE_STRICT_LETTA": word}).strict_letta
+
+
+@pytest.mark.parametrize("word", ["0", "false", "No", "off", ""])
+def test_and_off(word):
+    assert not config.from_environment({"KELPIE_STRICT_LETTA": word}).strict_letta
+
+
+@pytest.mark.parametrize(("arguments", "is_strict"), [([], False), (["--strict-letta"], True)])
+def test_the_command_line_has_the_switch_as_well(monkeypatch, arguments, is_strict):
+    seen = []
+    monkeypatch.setattr("kelpie.server.run", lambda given: seen.append(given) or 0)
+    assert CliRunner().invoke(app, ["serve", *arguments]).exit_code == 0
+    assert [given.strict_letta for given in seen] == [is_strict]

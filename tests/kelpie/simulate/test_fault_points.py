@@ -18,12 +18,12 @@ FACT = Fact(tenant="t", id="passage-1", scope="ada", text="a cat", valid_from_ms
 AGENT = Agent(tenant="t", id="agent-1", name="Ada", model="m")
 READS = {
     "store.block_read": lambda view: core.of_scope(view, "t", "ada"),
-    "store.archival_read": lambda view: archival.recall(view, "t", "ada", "cat"),
+    "store.archival_read": lambda view: archival.list_facts(view, "t", "ada", Page()),
     "store.message_read": lambda view: messages.search(view, "t", "ada", "cat"),
 }
 WRITES = {
     "store.block_write": lambda: core.plan_create(BLOCK),
-    "store.archival_write": lambda: archival.plan_remember(FACT),
+    "store.archival_write": lambda: archival.plan_add([FACT], archival.Why()),
     "store.agent_write": lambda: agents.plan_create(AGENT),
 }
 COUNT = "SELECT (SELECT count(*) FROM block) + (SELECT count(*) FROM fact) + (SELECT count(*) FROM agent)"
@@ -62,7 +62,7 @@ async def test_without_faults_it_is_the_database(store, inner):
     for plan in WRITES.values():
         await store.commit(plan())
     assert await View(inner).fetch(COUNT) == [(3,)]
-    assert [one.fact.text for one in await archival.recall(View(store), "t", "ada", "cat")] == ["a cat"]
+    assert [fact.text for fact in await archival.list_facts(View(store), "t", "ada", Page())] == ["a cat"]
     with pytest.raises(Conflict):
         await store.commit(core.plan_create(BLOCK))
 

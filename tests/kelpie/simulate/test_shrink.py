@@ -201,9 +201,9 @@ def test_a_run_that_ends_with_an_error_keeps_its_arguments():
 
 def careless_append(monkeypatch):
     """A block forgets what was there when something is added."""
-    before, _, where = core._APPEND.partition(" version = version + 1")
+    before, _, where = core.blocks._APPEND.partition(" version = version + 1")
     assert before.startswith("UPDATE block SET value = CASE")
-    monkeypatch.setattr(core, "_APPEND", f"UPDATE block SET value = ?4, version = version + 1{where}")
+    monkeypatch.setattr(core.blocks, "_APPEND", f"UPDATE block SET value = ?4, version = version + 1{where}")
 
 
 def append(number, line):

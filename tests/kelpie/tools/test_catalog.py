@@ -11,6 +11,7 @@ from kelpie.tools.catalog import Catalog
 from kelpie.tools.custom import ToolDraft
 from kelpie.tools.tool import Outcome, Tool, ToolContext
 from umi.dst import Host
+from umi.memory import Archive
 from umi.storage import SqliteDatabase
 from umi.wire.types import ToolSpec
 
@@ -29,7 +30,8 @@ def roll(sides: int, count: int = 2, *, agent_state: "AgentState", label: Option
 @pytest.fixture
 async def context(tmp_path, host):
     database = await SqliteDatabase.open(str(tmp_path / "tools.db"), custom.MIGRATIONS, host=host)
-    yield ToolContext("t", "agent-1", "run-1", "step-1", "call-1", database.view(), host)
+    archive = Archive(database, host)
+    yield ToolContext("t", "agent-1", "run-1", "step-1", "call-1", database.view(), host, archive)
     await database.close()
 
 

@@ -23,6 +23,7 @@ class Desk:
         self.database = database
         self.view = database.view()
         self.host = host
+        self.archive = memory.Archive(database, host)
 
     def context(self, agent="agent-1", tenant="t"):
         return ToolContext(
@@ -33,6 +34,7 @@ class Desk:
             tool_call_id="call-1",
             view=self.view,
             host=self.host,
+            archive=self.archive,
         )
 
     async def plan(self, name, agent="agent-1", tenant="t", **arguments):

@@ -7,6 +7,7 @@ import pytest
 from umi import Memory
 from umi.dst import Host, ManualClock, Rng
 from umi.embed import HashEmbedder
+from umi.storage import Page
 
 SECRET = "The cellar holds zqxanthum barrels of Wintergreen."
 WORDS = (b"zqxanthum", b"Wintergreen")
@@ -39,7 +40,7 @@ async def test_a_hard_forgotten_text_is_in_no_byte_of_the_files(tmp_path, host):
             await memory.remember(f"Something of no interest, number {n}.")
         await told_everywhere(memory)
         assert all(word in bytes_of(tmp_path) for word in WORDS)
-        for fact in list(await memory.list()):
+        for fact in await memory.list(Page(limit=500)):
             await memory.forget(fact.id, hard=True)
         found = [word for word in WORDS if word in bytes_of(tmp_path)]
         assert found == [], "while it is open"
@@ -60,7 +61,7 @@ async def test_a_cleared_scope_is_in_no_byte_of_the_files(tmp_path, host):
 async def test_after_a_hard_forgetting_nothing_answers_to_it(host):
     async with Memory(":memory:", host, embedder=HashEmbedder(32)) as memory:
         await told_everywhere(memory)
-        for fact in list(await memory.list()):
+        for fact in await memory.list(Page(limit=500)):
             await memory.forget(fact.id, hard=True)
         assert await memory.recall("zqxanthum Wintergreen") == []
         assert await memory.entities() == []

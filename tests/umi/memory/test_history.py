@@ -252,3 +252,87 @@ async def test_what_stands_on_a_forgotten_fact_alone_goes_with_it(memory):
     await memory.add_facts([{"text": "She trains on Fridays.", "source": {"facts": [two.id]}}])
     await memory.forget(two.id)
     assert await memory.count() == 0  # nothing is left that any of them stood on
+
+
+async def test_a_fact_that_is_known_again_is_as_old_as_it_was(memory, clock):
+    first = (await memory.add_facts([claim("Acme", "2020-01-01")])).fact
+    clock.advance(1000)
+    await memory.add_facts([claim("Globex", "2020-01-01")])  # of the same moment: known later, it is right
+    clock.advance(1000)
+    await memory.forget(first.id)
+    await memory.undo(first.id)
+    assert await current(memory) == {"Alice works at Globex"}
+
+
+async def test_undoing_a_forgetting_tells_the_timeline_anew(memory, clock):
+    await memory.add_facts([claim("Acme", "2021-01-01")])
+    middle = (await memory.add_facts([claim("Globex", "2022-01-01")])).fact
+    await memory.forget(middle.id)
+    assert await current(memory) == {"Alice works at Acme"}
+    await memory.add_facts([claim("Hooli", "2023-01-01")])
+    await memory.undo(middle.id)
+    assert await current(memory) == {"Alice works at Hooli"}
+
+
+async def test_undoing_an_update_lets_hold_what_it_had_ended(memory):
+    await memory.remember("Bela works at Initech.", event_time="2021-01-01")
+    other = (await memory.remember("Carl works at Globex.", event_time="2022-01-01")).fact
+    await memory.update(other.id, text="Bela works at Hooli.", event_time="2022-01-01")
+    assert "Bela works at Initech." not in await current(memory)
+    await memory.undo(other.id)
+    assert await current(memory) == {"Bela works at Initech.", "Carl works at Globex."}
+
+
+async def test_a_change_can_be_undone_once_the_later_one_was(memory):
+    await memory.add_facts([claim("Acme", "2021-01-01")])
+    middle = await memory.add_facts([claim("Globex", "2022-01-01")])
+    await memory.update(middle.fact.id, importance=0.9)
+    with pytest.raises(Conflict, match="later change"):
+        await memory.undo(middle.change_id)
+    await memory.undo(middle.fact.id)
+    await memory.undo(middle.change_id)
+    assert await current(memory) == {"Alice works at Acme"}
+
+
+async def test_forgetting_takes_along_and_undoing_brings_back_what_stood_on_it(memory):
+    base = (await memory.add_facts(["Ada was at the gym."])).fact
+    await memory.add_facts([{"text": "Ada is fit.", "source": {"facts": [base.id]}}])
+    await memory.forget(base.id)
+    assert await memory.count() == 0
+    await memory.undo(base.id)
+    assert await memory.count() == 2
+
+
+async def test_one_of_many_values_raises_no_dead(memory):
+    await memory.add_facts([claim("Acme", "2020-01-01")])
+    await memory.add_facts([claim("Globex", "2021-01-01")])
+    await memory.add_facts([claim("Acme", "2019-01-01", many=True)])
+    facts = {(fact.valid_from_ms, fact.text): fact.valid_to_ms for fact in await everything(memory)}
+    assert [ended is None for _, ended in sorted(facts.items())] == [True, False, True]
+
+
+async def test_a_denial_ends_one_of_many_values_and_a_denial_of_all_ends_all(memory):
+    for value in ("chess", "go", "tennis"):
+        await memory.add_facts([claim(value, "2020-01-01", attribute="plays", many=True)])
+    await memory.add_facts([claim("chess", "2021-01-01", attribute="plays", negated=True)])
+    assert {"Alice plays go", "Alice plays tennis"} == {one for one in await current(memory) if "not:" not in one}
+    await memory.add_facts([{"subject": "Alice", "attribute": "plays", "negated": True, "event_time": "2022-01-01"}])
+    assert {one for one in await current(memory) if "not:" not in one} == set()
+
+
+async def test_with_a_standing_clock_now_is_what_was_written_last():
+    async with Memory(seed=42) as memory:
+        fact = (await memory.add_facts(["The cat is red."])).fact
+        await memory.update(fact.id, text="The cat is blue.")
+        assert [one.text for one in await memory.believed()] == ["The cat is blue."]
+        await memory.forget(fact.id)
+        assert await memory.believed() == []
+
+
+async def test_an_update_of_the_text_keeps_an_end_that_was_stated(memory):
+    fact = (await memory.add_facts([{"text": "The fair was on.", "valid_to": "2021-01-01"}])).fact
+    new = await memory.update(fact.id, text="The fair was on and great.")
+    assert new.valid_to_ms == fact.valid_to_ms
+    long = await memory.update(fact.id, text="The fair went on. " * 500)
+    assert len(long.text) > 4_000
+    await memory.undo(fact.id)

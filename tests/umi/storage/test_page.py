@@ -16,7 +16,7 @@ NOTES = [
 ]
 IDS = [f"note-{n}" for n in range(8)]
 CURSORS = st.none() | st.sampled_from([*IDS, "note-of-nobody"])
-PAGES = st.builds(Page, limit=st.integers(0, 10), after=CURSORS, before=CURSORS, ascending=st.booleans())
+PAGES = st.builds(Page, limit=st.integers(1, 10), after=CURSORS, before=CURSORS, ascending=st.booleans())
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
