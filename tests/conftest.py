@@ -38,6 +38,13 @@ def anyio_backend():
 
 
 @pytest.fixture(autouse=True)
+def no_embedder_by_chance(monkeypatch):
+    """A Memory that says nothing of embedders finds by words, whatever this machine has: tests mean the same
+    everywhere."""
+    monkeypatch.setattr("umi.embed.default", lambda: None)
+
+
+@pytest.fixture(autouse=True)
 def only_loopback(monkeypatch):
     """A connection to anywhere but this machine is a bug in a test, not a slow test."""
     connect = socket.socket.connect

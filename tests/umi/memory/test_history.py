@@ -330,7 +330,9 @@ async def test_with_a_standing_clock_now_is_what_was_written_last():
 
 
 async def test_an_update_of_the_text_keeps_an_end_that_was_stated(memory):
-    fact = (await memory.add_facts([{"text": "The fair was on.", "valid_to": "2021-01-01"}])).fact
+    fact = (
+        await memory.add_facts([{"text": "The fair was on.", "event_time": "2020-01-01", "valid_to": "2021-01-01"}])
+    ).fact
     new = await memory.update(fact.id, text="The fair was on and great.")
     assert new.valid_to_ms == fact.valid_to_ms
     long = await memory.update(fact.id, text="The fair went on. " * 500)
