@@ -34,11 +34,14 @@ def check_size(what: str, text: str, bytes_max: int) -> None:
 
 def check_texts(what: str, texts: Collection[str], count_max: int, bytes_max: int) -> None:
     """Raise InvalidInput or LimitExceeded for what is no list of so many texts of so many bytes each."""
-    if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Collection):
+    is_list = type(texts) is list or (isinstance(texts, Collection) and not isinstance(texts, str | bytes | Mapping))
+    if not is_list:
         raise InvalidInput(f"the {what} must be a list of texts, not {shown(texts)}")
     if len(texts) > count_max:
         raise LimitExceeded(f"the list of {what}", len(texts), count_max, what)
     for place, text in enumerate(texts):
+        if type(text) is str and text.isascii() and text.isprintable() and len(text) <= bytes_max:
+            continue  # nearly all of them
         check_size(f"entry {place} of the {what}", text, bytes_max)
 
 
@@ -55,6 +58,8 @@ def check_json(what: str, value: dict[str, Any], bytes_max: int) -> None:
     """
     if not isinstance(value, dict):
         raise InvalidInput(f"{what} must be a dict of JSON values, not {shown(value)}")
+    if _is_plain(value, bytes_max):
+        return
     level: list[Any] = [value]
     least = 0  # bytes that it takes: what loops or repeats itself is refused before it is walked to its end
     for _ in range(limits.JSON_DEPTH_MAX + 1):
@@ -78,6 +83,20 @@ def check_json(what: str, value: dict[str, Any], bytes_max: int) -> None:
     size = len(msgspec.json.encode(value))
     if size > bytes_max:
         raise LimitExceeded(what, size, bytes_max, "bytes")
+
+
+def _is_plain(value: dict[str, Any], bytes_max: int) -> bool:
+    """Whether it is flat, and certainly small enough: nearly all of them, in a tenth of the time."""
+    most = 2
+    for key, one in value.items():
+        if type(key) is not str or not key.isascii():
+            return False
+        most += 6 * len(key) + 26  # each character escaped, and the longest number
+        if type(one) is str and one.isascii():
+            most += 6 * len(one)
+        elif one is not None and type(one) is not bool and not (type(one) is int and -(2**63) <= one < 2**63):
+            return False
+    return most <= bytes_max
 
 
 def _check_json_text(what: str, text: str) -> int:

@@ -49,7 +49,8 @@ class Life:
         if what <= 3:
             await self.add()
         elif what == 4:
-            done = await self.memory.remember(f"{self.someone()} met {self.someone()} at {self.firm()}.", importance=0.9)
+            text = f"{self.someone()} met {self.someone()} at {self.firm()}."
+            done = await self.memory.remember(text, importance=0.9)
             self.kept |= {fact.id: fact.text for fact in done.facts}
         elif what == 5:
             await self.forget()

@@ -43,7 +43,7 @@ def live(seeds):
             try:
                 await memory.remember("Ada's dog is called Natto.")
             except StoreError:
-                await memory.append("human", "likes cats")
+                await memory.core.append("human", "likes cats")
             return [one.fact.text for one in await memory.recall("cat")], await memory.count()
 
     assert simulate(remember, 1).value[0] == ["Ada's cat is called Miso."]

@@ -69,7 +69,7 @@ class WireEmbedder:
         return f"<WireEmbedder {self.name} at {self._endpoint.base_url}>"
 
     async def embed(self, texts: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        """In requests of at most EMBEDDING_BATCH_SIZE_MAX texts. Raises ModelError, InvalidInput for what is no text."""
+        """EMBEDDING_BATCH_SIZE_MAX texts a request at most. Raises ModelError, InvalidInput for what is no text."""
         import numpy as np
 
         for text in texts:

@@ -2,7 +2,9 @@
 
 memory       Memory: one scope's face
 archive      Archive: every operation, for any scope; what an agent's turn plans with
+reading      what texts name, claim and date
 remembering  from what is said to one commit
+undoing      taking changes back
 drafts       what callers hand in, made into facts
 moments      points in time as people write them
 opening      the store, opened at its first use

@@ -99,9 +99,11 @@ def check_draft(draft: Draft) -> None:
     What only the fact shows (a text of its claim, the order of its times) is checked when it is stored.
     """
     check_text("the text", draft.text)
+    if draft.speaker is not None:
+        check_size("the speaker", draft.speaker, limits.ENTITY_NAME_BYTES_MAX)
+    if draft.session is not None:
+        check_size("the session", draft.session, limits.SCOPE_BYTES_MAX)
     for what, text, bytes_max in (
-        ("the speaker", draft.speaker, limits.ENTITY_NAME_BYTES_MAX),
-        ("the session", draft.session, limits.SCOPE_BYTES_MAX),
         ("the subject", draft.subject, limits.ENTITY_NAME_BYTES_MAX),
         ("the attribute", draft.attribute, limits.ENTITY_NAME_BYTES_MAX),
         ("the value", draft.value, limits.CLAIM_VALUE_BYTES_MAX),

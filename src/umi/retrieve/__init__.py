@@ -7,6 +7,7 @@ ranking    whether there is an answer, and which facts come first
 weights    the numbers, and what they were measured on
 rewrite    other wordings of a query, by a model
 graph      neighbours and paths over what facts claim
+simulated  a model for tests that answers every prompt of umi
 """
 
 from umi.retrieve.graph import Edge, Path, neighbours, paths

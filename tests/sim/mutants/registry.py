@@ -52,7 +52,7 @@ MUTANTS = (
         plants=(store.check_then_append,),
         breaks=("block changes stay, once",),
         scenarios=("shared-block",),
-        recorded=("shared-block", 3),
+        recorded=("shared-block", 4),
     ),
     Mutant(
         "a duplicated request counts twice",
@@ -139,7 +139,7 @@ MUTANTS = (
         plants=(actors.retried_run_loses_its_place, turns.earlier_runs_come_later),
         breaks=("turns are serial", "messages keep their order"),
         scenarios=("hot-agent",),
-        recorded=("hot-agent", 4),
+        recorded=("hot-agent", 13),
         harmless=((actors.retried_run_loses_its_place,), (turns.earlier_runs_come_later,)),
     ),
     Mutant(
@@ -154,7 +154,7 @@ MUTANTS = (
         plants=(turns.earlier_runs_come_later,),
         breaks=("turns are serial",),
         scenarios=("paused-silo", "everything"),
-        recorded=("paused-silo", 21),
+        recorded=("everything", 9),
     ),
     Mutant(
         "an accept of unknown outcome is given up",

@@ -33,6 +33,7 @@ def forget_leaves_the_vector(monkeypatch):
 
 def invalidation_by_arrival_order(monkeypatch):
     """What arrives later ends what came before, whenever it happened."""
+
     def by_arrival(statements):
         numbered = [one._replace(from_ms=n) for n, one in enumerate(statements)]
         moments = dict(enumerate(one.from_ms for one in statements))

@@ -9,8 +9,9 @@ from umi.dst import Host, ManualClock, Rng
 from umi.embed import HashEmbedder
 from umi.storage import Page
 
-WORDS = """garden river market engine lesson doctor ticket window summer letter bridge kitchen planet music coffee budget
-meeting project library concert harbour mountain bicycle painting recipe dinner airport contract guitar festival""".split()
+WORDS = """garden river market engine lesson doctor ticket window summer letter bridge kitchen planet music coffee
+budget meeting project library concert harbour mountain bicycle painting recipe dinner airport contract guitar
+festival""".split()
 NAMES = ("Ada", "Bela", "Chidi", "Dunya")
 
 
