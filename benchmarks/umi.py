@@ -19,6 +19,7 @@ from typing import Any
 
 import apsw
 
+from benchmarks.__main__ import yardstick_ms
 from umi import Memory, embed
 from umi.embed import HashEmbedder
 
@@ -188,6 +189,7 @@ async def million(folder: str, facts: int, asked: int) -> None:
 
 async def run(given: argparse.Namespace) -> None:
     scale = 10 if given.quick else 1
+    say("yardstick: 1,500,000 rounds of x += i", f"{yardstick_ms():10.0f}")
     with tempfile.TemporaryDirectory() as folder:
         await one_scope(folder, 10_000 // scale, 200 // scale)
         await remembering(folder, 4_000 // scale)

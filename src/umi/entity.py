@@ -18,10 +18,7 @@ def check_text(what: str, text: str) -> None:
     if "\x00" in text:
         raise InvalidInput(f"{what} holds a NUL character; leave it out")
     if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidInput(f"{what} holds {text[error.start]!a}, which is no character; leave it out") from None
+        _check_json_text(what, text)
 
 
 def check_size(what: str, text: str, bytes_max: int) -> None:
@@ -100,11 +97,12 @@ def _is_plain(value: dict[str, Any], bytes_max: int) -> bool:
 
 
 def _check_json_text(what: str, text: str) -> int:
-    if type(text) is not str:
+    if not isinstance(text, str):
         raise InvalidInput(f"{what} must be a text, not {shown(text)}")
     try:
         return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
+        what = what.encode(errors="backslashreplace").decode()  # it may name the text itself
         raise InvalidInput(f"{what} holds {text[error.start]!a}, which is no character; leave it out") from None
 
 

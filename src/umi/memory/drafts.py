@@ -15,7 +15,6 @@ from umi.entity import (
     check_json,
     check_number,
     check_size,
-    check_text,
     check_texts,
     shown,
 )
@@ -98,7 +97,7 @@ def check_draft(draft: Draft) -> None:
 
     What only the fact shows (a text of its claim, the order of its times) is checked when it is stored.
     """
-    check_text("the text", draft.text)
+    check_size("the text", draft.text, limits.ENTITY_CONTENT_BYTES_MAX)
     if draft.speaker is not None:
         check_size("the speaker", draft.speaker, limits.ENTITY_NAME_BYTES_MAX)
     if draft.session is not None:

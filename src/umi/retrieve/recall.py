@@ -9,7 +9,7 @@ from umi.archival import FACT_COLUMNS, fact_from_row
 from umi.archival.schema import PAST_COLUMNS
 from umi.dst import Host
 from umi.embed import Embedder, embedded
-from umi.entity import Fact, Recalled, check_size
+from umi.entity import Fact, Recalled, shown, check_size
 from umi.errors import InvalidInput, UmiError
 from umi.extract import Model
 from umi.extract.dates import dates
@@ -275,7 +275,7 @@ def _accepts(
 
 def _checked_limit(limit: int) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= limits.MEMORY_RECALL_LIMIT_MAX:
-        raise InvalidInput(f"the limit is a number from 1 to {limits.MEMORY_RECALL_LIMIT_MAX}, not {limit!r}")
+        raise InvalidInput(f"the limit is a number from 1 to {limits.MEMORY_RECALL_LIMIT_MAX}, not {shown(limit)}")
     return limit
 
 

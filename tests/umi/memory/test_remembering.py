@@ -177,3 +177,18 @@ async def test_text_that_came_from_recall_is_not_stored_again(memory):
         told = " ".join(one.fact.text for one in found)
         await memory.remember([{"role": "assistant", "content": f"As I remember: {told}"}])
     assert await memory.count() == 1
+
+
+@pytest.mark.parametrize("importance", [0.5, 0.9])
+async def test_promoted_the_example_fills_exactly_facts_goals_and_persona(memory, importance):
+    await memory.remember(
+        "I'm working with Bob from Acme on the Umi project. We're using Rust and Hexagonal principles. My first task"
+        " is to implement Kelpie integration.",
+        importance=importance,
+    )
+    await memory.promote()
+    assert {block.type for block in await memory.core.blocks()} == {"facts", "goals", "persona"}
+    facts = (await memory.core.get_block("facts")).value
+    assert "Bob" in facts
+    assert "Acme" in facts
+    assert "Umi" in (await memory.core.get_block("goals")).value
