@@ -22,6 +22,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     otlp_endpoint: str | None = None
     idle_before_deactivation_ms: int = 300_000
     analyst_model: str | None = None
+    strict_letta: bool = False
     openai_api_key: str | None = None
     openai_base_url: str | None = None
     anthropic_api_key: str | None = None
@@ -51,6 +52,7 @@ VARIABLES = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "otlp_endpoint",
     "KELPIE_IDLE_MS": "idle_before_deactivation_ms",
     "KELPIE_ANALYST_MODEL": "analyst_model",
+    "KELPIE_STRICT_LETTA": "strict_letta",
     "OPENAI_API_KEY": "openai_api_key",
     "OPENAI_BASE_URL": "openai_base_url",
     "ANTHROPIC_API_KEY": "anthropic_api_key",
@@ -61,6 +63,17 @@ VARIABLES = {
 }
 _INTEGERS = {"port": (0, 65_535), "idle_before_deactivation_ms": (100, 86_400_000)}
 _CHOICES = {"log_level": ("debug", "info", "warning", "error"), "log_format": ("text", "json")}
+_SWITCHES = {"strict_letta"}
+_SWITCH_WORDS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 KEY_CHARS_MIN = 16
 
 
@@ -97,6 +110,10 @@ def _parse(variable: str, field: str, text: str) -> object:
         if not text.isdigit() or not low <= int(text) <= high:
             raise InvalidInput(f"{variable} must be a whole number from {low} to {high}, not {text!r}")
         return int(text)
+    if field in _SWITCHES:
+        if text.lower() not in _SWITCH_WORDS:
+            raise InvalidInput(f"{variable} must be one of {', '.join(_SWITCH_WORDS)}, not {text!r}")
+        return _SWITCH_WORDS[text.lower()]
     if field in _CHOICES and text not in _CHOICES[field]:
         raise InvalidInput(f"{variable} must be one of {', '.join(_CHOICES[field])}, not {text!r}")
     return text

@@ -14,20 +14,35 @@ SEEDS = 8
 # Rooms that a message, a fact or a block goes through on its way from the socket to the disk: each module of these that
 # holds more than names and bounds is run, not a stand-in for it.
 ROOMS = {
-    "umi": "archival core entity index memory",
-    "umi/storage": "changes database engine page simulated sqlite",
+    "umi": "entity",
+    "umi/archival": "claims entities facts keys schema",
+    "umi/core": "blocks ledger",
+    "umi/embed": "behind embedder vectors",
+    "umi/evolve": "plan timeline",
+    "umi/extract": "clauses local names tokens",
+    "umi/index": "bm25 cache rows scope_index terms",
+    "umi/memory": "archive drafts reading remembering",
+    "umi/promote": "candidate choose lines policy promotion statement",
+    "umi/retrieve": "channels question ranking recall",
+    "umi/storage": "changes database engine jobs page simulated sqlite",
     "umi/wire": "anthropic anthropic_reply anthropic_request draft exchange openai openai_reply openai_request sse",
-    "kelpie/actors": "directory identity silo",
-    "kelpie/agents": "actor agent calls context create history inbox profile replies scene stream turn work",
+    "kelpie/actors": "directory identity outbox silo",
+    "kelpie/agents": (
+        "actor agent calls context create history inbox profile recalling remembering replies scene stream turn work"
+    ),
     "kelpie/api": "answer app failures gate house paging sse",
     "kelpie/api/routes": "agent_parts agents archival blocks messages runs tools",
     "kelpie/models": "providers registry scripted scripted_wire",
     "kelpie/server": "build metrics",
     "kelpie/tools": "arguments catalog custom memory source",
-    "kelpie/trajectories": "content messages records runs steps",
+    "kelpie/trajectories": "content fulltext messages records runs steps",
 }
-# What no simulation can run: the lock is the operating system's.
-REAL_ONLY = {"umi/storage/lock.py"}
+# What no simulation can run: the lock and what is wrong with a file are the operating system's, and PostgreSQL is
+# another program.
+REAL_ONLY = {
+    f"umi/storage/{module}.py"
+    for module in ("lock", "failures", "dialect", "link", "nearest", "postgres", "postgres_writer")
+}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ row means that somebody else took over, and the activation stops without answeri
 
 from collections.abc import Sequence
 
+from kelpie.actors import outbox
 from kelpie.actors.identity import ActorId
 from kelpie.errors import Fenced, GuardFailed, NotFound
 from umi.storage import Changes, Database, Migration, Row
@@ -22,7 +23,8 @@ MIGRATIONS = [
             PRIMARY KEY (tenant, kind, key)
         ) STRICT, WITHOUT ROWID;
         """,
-    )
+    ),
+    outbox.MIGRATION,
 ]
 
 _CLAIM = (
@@ -89,7 +91,15 @@ class Placement:
 
 
 def plan_forget(actor_id: ActorId) -> Changes:
-    """Remove an actor's placement with the rest of it. An activation that is still at work is fenced by that."""
-    return Changes().write(
-        "DELETE FROM placement WHERE tenant = ? AND kind = ? AND key = ?", actor_id.tenant, actor_id.kind, actor_id.key
+    """Remove an actor's placement and its errands with the rest of it. An activation that is still at work is fenced by
+    that, and an errand that is being done finds that it is void."""
+    return (
+        Changes()
+        .write(
+            "DELETE FROM placement WHERE tenant = ? AND kind = ? AND key = ?",
+            actor_id.tenant,
+            actor_id.kind,
+            actor_id.key,
+        )
+        .write("DELETE FROM outbox WHERE tenant = ? AND owner = ?", actor_id.tenant, str(actor_id))
     )

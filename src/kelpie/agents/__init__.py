@@ -10,6 +10,7 @@ turn      the loop: model call, tool calls, commit; scene: what a step starts fr
 work      one step under way, and the records it becomes; replies: a model's reply made fit to be stored
 calls     tool calls brought to an outcome
 context   what the model is shown, within the token budget
+recalling what memory adds to that; remembering: what memory keeps of a turn, from the outbox
 stream    what a run tells those who watch
 limits    bounds
 """

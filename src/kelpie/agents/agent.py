@@ -9,7 +9,9 @@ from kelpie.actors import ActorId, plan_forget
 from kelpie.agents import limits
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
 from kelpie.trajectories.schema import of_agent_deleted
-from umi import archival, core
+from umi import archival, core, embed
+from umi.entity import check_text
+from umi.limits import SCOPE_BYTES_MAX
 from umi.storage import Changes, Migration, Page, Row, View, paged
 
 ACTOR_KIND = "agent"
@@ -45,6 +47,26 @@ MIGRATIONS = [
 ]
 
 
+class AgentMemory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an agent does with long-term memory.
+
+    recall    before it answers, facts that bear on the message are shown to its model
+    remember  after it answered, what its user said is remembered
+    scope     whose memory it is, shared by all agents that name it; None: the agent's own
+    """
+
+    recall: bool = False
+    remember: bool = False
+    scope: str | None = None
+
+    def scope_of(self, agent_id: str) -> str:
+        return self.scope if self.scope is not None else agent_id
+
+
+# Of agents that are made here. Those that come from elsewhere, or from before there was memory, are left as they were.
+REMEMBERS = AgentMemory(recall=True, remember=True)
+
+
 class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the turn needs to know, and `extras`: fields of the wire that we keep and give back but don't act on."""
 
@@ -64,6 +86,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     temperature: float | None = None
     parallel_tool_calls: bool = True
     hidden: bool = False
+    memory: AgentMemory = AgentMemory()
     extras: dict[str, Any] = {}
     version: int = 1
     created_at_ms: int = 0
@@ -105,6 +128,17 @@ def check(agent: Agent) -> None:
     ):
         if size > maximum:
             raise LimitExceeded(what, size, maximum, unit)
+    _check_scope(agent.memory.scope)
+
+
+def _check_scope(scope: str | None) -> None:
+    if scope is None:
+        return
+    check_text("the scope of the agent's memory", scope)
+    if not scope.strip():
+        raise InvalidInput("the scope of the agent's memory is blank; leave it out for a memory of its own")
+    if (size := len(scope.encode())) > SCOPE_BYTES_MAX:
+        raise LimitExceeded("the scope of the agent's memory", size, SCOPE_BYTES_MAX, "bytes")
 
 
 def plan_create(agent: Agent) -> Changes:
@@ -166,13 +200,14 @@ async def edit(view: View, tenant: str, agent_id: str, now_ms: int, fields: dict
 
 
 def plan_delete(tenant: str, agent_id: str) -> Changes:
-    """Remove the agent and all that is its alone: history, runs, steps, facts, placement. Blocks are detached and
-    stay: they may be shared. A turn that is at work is fenced. Guard "agent": it must exist."""
+    """Remove the agent and all that is its alone: history, runs, steps, facts, what was promoted of them, placement.
+    Other blocks are detached and stay: they may be shared. So does a memory that the agent shared with others. A turn
+    that is at work is fenced. Guard "agent": it must exist."""
     changes = Changes().guard("agent", "DELETE FROM agent WHERE tenant = ? AND id = ?", tenant, agent_id)
-    changes.extend(core.plan_detach_all(tenant, agent_id))
+    changes.extend(core.plan_delete_typed(tenant, agent_id)).extend(core.plan_detach_all(tenant, agent_id))
     for sql, params in of_agent_deleted(tenant, agent_id):
         changes.write(sql, *params)
-    changes.extend(archival.plan_forget_scope(tenant, agent_id))
+    changes.extend(archival.plan_forget_scope(tenant, agent_id)).extend(embed.plan_forget_scope(tenant, agent_id))
     return changes.extend(plan_forget(actor_id(tenant, agent_id)))
 
 

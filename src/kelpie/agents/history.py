@@ -25,10 +25,19 @@ class History:
         )
         return cls(newest)
 
-    def conversation(self) -> list[Message]:
+    def conversation(self, before: tuple[str, Message] | None = None) -> list[Message]:
         """What the model may be shown, oldest first. The system message an agent is made with stands first and is left
-        out: the context compiles it anew from the agent and its blocks."""
-        return [one.body for one in self._stored if one.body.role != "system" or one.position > 0]
+        out: the context compiles it anew from the agent and its blocks.
+
+        before  a message to put in front of the stored one with this id
+        """
+        shown: list[Message] = []
+        for one in self._stored:
+            if before is not None and one.id == before[0]:
+                shown.append(before[1])
+            if one.body.role != "system" or one.position > 0:
+                shown.append(one.body)
+        return shown
 
     def call_ids(self) -> set[str]:
         """The ids of the tool calls in view."""

@@ -3,9 +3,11 @@
 An edit through the API takes effect at the next step, also of a turn that is under way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from kelpie.actors import Placement
+import msgspec
+
+from kelpie.actors import Outbox, Placement
 from kelpie.agents.agent import SELECT_AGENT, Agent, agent_from_row
 from kelpie.errors import NotFound
 from kelpie.events import Events
@@ -17,6 +19,7 @@ from kelpie.tools.tool import Tool
 from umi import core
 from umi.dst import Host
 from umi.entity import Block
+from umi.memory import Archive
 from umi.storage import Database, View
 
 SELECT_TOOLS = (
@@ -28,13 +31,21 @@ SELECT_TOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What every turn works with."""
+    """What every turn works with.
+
+    remembers  off where no agent recalls or remembers, whatever its settings
+    filled     scopes (with their tenant) in which there was a fact once: in all others a recall finds nothing
+    """
 
     database: Database
     host: Host
     events: Events
     models: Models
     catalog: Catalog
+    archive: Archive
+    outbox: Outbox
+    remembers: bool = True
+    filled: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +73,22 @@ async def read(workshop: Workshop, placement: Placement, model_handle: str | Non
     agent = agent_from_row(agents[0])
     card, model = workshop.models.resolve(model_handle or agent.model)
     records = (custom.record_from_row(row) for row in tools)
+    own = [core.block_from_row(row) for row in blocks]
     return Scene(
         agent=agent,
-        blocks=[core.block_from_row(row) for row in blocks],
+        blocks=[*own, *await _shared_blocks(workshop, agent, own)],
         tools={record.name: workshop.catalog.tool_for(record) for record in records},
         card=card,
         model=model,
     )
+
+
+async def _shared_blocks(workshop: Workshop, agent: Agent, own: list[Block]) -> list[Block]:
+    """What was promoted from a memory that the agent shares with others: it reads these blocks and doesn't write them.
+    Where memory is the agent's own, promotion writes among the agent's own blocks."""
+    scope = agent.memory.scope_of(agent.id)
+    if scope == agent.id or not (workshop.remembers and agent.memory.recall):
+        return []
+    taken = {block.label for block in own}
+    found = await core.of_scope(View(workshop.database), agent.tenant, scope)
+    return [msgspec.structs.replace(one, read_only=True) for one in found if one.type and one.label not in taken]

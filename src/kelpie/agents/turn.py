@@ -11,9 +11,13 @@ from typing import Any
 import msgspec
 
 from kelpie.actors import Placement
+from kelpie.agents import agent as agents
 from kelpie.agents import calls, limits, scene
+from kelpie.agents.agent import Agent
 from kelpie.agents.context import compile_request, estimate_tokens
 from kelpie.agents.history import History
+from kelpie.agents.recalling import Recollection, recall, recall_again
+from kelpie.agents.remembering import plan_errand
 from kelpie.agents.replies import mended
 from kelpie.agents.scene import Scene, Workshop
 from kelpie.agents.stream import Committed, Ended, RunStream
@@ -35,6 +39,8 @@ class Turn:
         self._run = run
         self._stream = stream
         self._steps: list[Step] = []
+        self._agent: Agent | None = None  # as the latest step found it
+        self._recollection: Recollection | None = None  # until the first step that looks
         self._started_ms = workshop.host.clock.monotonic_ms()
 
     async def take(self) -> Ended:
@@ -59,7 +65,7 @@ class Turn:
             self._steps[-1], fresh, changes = await self._plan_interrupted(self._steps[-1], "error")
         else:
             changes.extend(messages.plan_add(fresh))
-        await self._placement.commit(changes.extend(runs.plan_end(self._run, "failed", "error", now_ms, error)))
+        await self._placement.commit(changes.extend(await self._plan_end("failed", "error", now_ms, error)))
         self._history.append(fresh)
         return self._end("failed", "error", error)
 
@@ -103,8 +109,11 @@ class Turn:
         started_ms = clock.monotonic_ms()
         try:
             now = await scene.read(self._shop, self._placement, self._run.options.model)
+            self._agent = now.agent
+            recollection = await self._recollect(now)
             step = msgspec.structs.replace(
                 step,
+                recalled=recollection.record if number == 1 else None,
                 model=now.card.handle,
                 provider=now.card.provider,
                 provider_type=now.card.provider_type,
@@ -120,6 +129,16 @@ class Turn:
         duration_ms = clock.monotonic_ms() - started_ms
         step = msgspec.structs.replace(step, model_duration_ms=duration_ms)
         await self._commit_reply(now, step, incoming, message_id, reply)
+
+    async def _recollect(self, now: Scene) -> Recollection:
+        """What memory adds to the context of this run, the same for all of its steps."""
+        if self._recollection is None:
+            record = self._steps[0].recalled if self._steps else None
+            if record is not None:
+                self._recollection = await recall_again(self._shop, now.agent, record)
+            else:
+                self._recollection = Recollection() if self._steps else await recall(self._shop, now, self._run)
+        return self._recollection
 
     async def _ask(self, now: Scene, incoming: list[StoredMessage], message_id: str, step_id: str) -> Reply:
         """The model's reply. A window that is smaller than we thought, or text that takes more tokens than we counted,
@@ -151,7 +170,12 @@ class Turn:
         return self._history.call_ids() if reply.tool_calls else set()
 
     def _compile(self, now: Scene, incoming: list[StoredMessage], history_tokens_max: int | None = None) -> Request:
-        conversation = [*self._history.conversation(), *(message.body for message in incoming)]
+        recalled = self._recollection.message if self._recollection is not None else None
+        before = None if recalled is None else (self._run.input[0].id, recalled)
+        conversation = self._history.conversation(before)
+        if incoming and recalled is not None:
+            conversation.append(recalled)
+        conversation += [message.body for message in incoming]
         specs = [tool.spec for tool in now.tools.values()]
         now_ms = self._shop.host.clock.now_ms()
         return compile_request(
@@ -251,7 +275,7 @@ class Turn:
                     for prepared, performed in zip(work.prepared, outcomes, strict=True)
                 )
             )
-            changes.extend(self._plan_run(stop))
+            changes.extend(await self._plan_run(stop))
             try:
                 await self._placement.commit(changes)
             except (GuardFailed, Conflict) as error:
@@ -287,6 +311,7 @@ class Turn:
                     tool_call_id=prepared.call.id,
                     view=View(self._shop.database, planned),
                     host=self._shop.host,
+                    archive=self._shop.archive,
                     agent_metadata=work.scene.agent.metadata,
                 )
                 outcome, duration_ms = await calls.run(prepared, context, self._shop.events)
@@ -304,10 +329,23 @@ class Turn:
 
     # ---- ends
 
-    def _plan_run(self, stop: StopReason | None) -> Changes:
+    async def _plan_run(self, stop: StopReason | None) -> Changes:
         if stop is None:
             return runs.plan_start(self._run)
-        return runs.plan_end(self._run, "completed", stop, self._shop.host.clock.now_ms())
+        return await self._plan_end("completed", stop, self._shop.host.clock.now_ms())
+
+    async def _plan_end(
+        self, status: RunStatus, stop: StopReason, now_ms: int, error: dict[str, Any] | None = None
+    ) -> Changes:
+        """Close the run, and leave it to the outbox what memory keeps of it: also of one that failed, as its input
+        stays in the history."""
+        changes = runs.plan_end(self._run, status, stop, now_ms, error)
+        if not self._shop.remembers:
+            return changes
+        if self._agent is None:
+            self._agent = await agents.get(View(self._shop.database), self._run.tenant, self._run.agent_id)
+        recalled = self._recollection.facts if self._recollection is not None else ()
+        return changes.extend(plan_errand(self._shop.outbox, self._agent.memory, self._run, recalled, now_ms))
 
     async def _fail(self, step: Step, incoming: list[StoredMessage], error: ModelError) -> None:
         """The model could not answer: keep the input, the failed step with what was sent and received, and why."""
@@ -325,7 +363,7 @@ class Turn:
             completed_at_ms=now_ms,
         )
         changes = stored.extend(messages.plan_add(incoming)).extend(steps.plan_add(failed))
-        await self._placement.commit(changes.extend(runs.plan_end(self._run, "failed", stop, now_ms, record)))
+        await self._placement.commit(changes.extend(await self._plan_end("failed", stop, now_ms, record)))
         self._history.append(incoming)
         self._steps.append(failed)
         self._shop.events.emit(step_ended(failed))
@@ -335,7 +373,7 @@ class Turn:
         """Answer the intents a stopped process left behind, so that the model learns what is unknown."""
         stop: StopReason | None = "max_steps" if step.number >= self._run.options.max_steps else None
         done, results, changes = await self._plan_interrupted(step, stop)
-        await self._placement.commit(changes.extend(self._plan_run(stop)))
+        await self._placement.commit(changes.extend(await self._plan_run(stop)))
         self._history.append(results)
         self._steps[-1] = done
         self._publish(done, results, streamed=False)

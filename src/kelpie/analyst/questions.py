@@ -10,7 +10,7 @@ import msgspec
 
 from kelpie.agents import agent as agents
 from kelpie.agents import create as creation
-from kelpie.agents.agent import Agent
+from kelpie.agents.agent import REMEMBERS, Agent, AgentMemory
 from kelpie.agents.inbox import Inbox
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Committed, Ended, RunStream
@@ -110,6 +110,7 @@ async def _session_agent(workshop: Workshop, view: View, record: SemanticModelRe
         description=made.description,
         metadata=made.metadata | {"session": question.session},
         tags=["analyst"],
+        memory=REMEMBERS if workshop.remembers else AgentMemory(),
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
     )

@@ -27,6 +27,7 @@ class House:
     redact         a text without what looks like a secret
     analyst        the analyst's open sources; None where the extra is not installed
     analyst_model  the handle that answers questions unless one names another
+    strict_letta   agents do what Letta's do and nothing else: what is ours on the wire is not read or shown
     """
 
     workshop: Workshop
@@ -38,6 +39,7 @@ class House:
     redact: Callable[[str], str] = str
     analyst: Analyst | None = None
     analyst_model: str | None = None
+    strict_letta: bool = False
 
 
 class Caller(NamedTuple):

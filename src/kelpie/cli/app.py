@@ -57,11 +57,16 @@ def serve(
         int | None, typer.Option(min=0, max=65_535, help="Port, 8283 by default; 0 takes a free one.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder of the database, ./kelpie-data by default.")] = None,
+    strict_letta: Annotated[
+        bool,
+        typer.Option("--strict-letta", help="Only what Letta does: agents recall and remember nothing by themselves."),
+    ] = False,
 ) -> None:
     """Run the server until it is stopped."""
     from kelpie.server import run as run_server
 
-    raise typer.Exit(run_server(configuration.load(host=host, port=port, data_folder=data)))
+    config = configuration.load(host=host, port=port, data_folder=data, strict_letta=strict_letta or None)
+    raise typer.Exit(run_server(config))
 
 
 @app.command()

@@ -33,6 +33,7 @@ from kelpie.errors import ModelError
 from kelpie.models import limits
 from kelpie.models.model import ModelCard
 from umi.dst import Host
+from umi.hygiene import RECALL_TAG
 from umi.wire.faults import fault_of_status
 from umi.wire.types import Delta, Message, OnDelta, Reply, Request, ToolCall, ToolSpec, Usage
 
@@ -41,6 +42,7 @@ Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 _BEGIN = re.compile(
     r"\[\[(say|n|tool|par|think|usage|finish|delay_ms|delay|pace_ms|err|window|cut|garbage)(?::|(?=\]\]))"
 )
+_RECALLED = re.compile(rf"<{RECALL_TAG}>.*?</{RECALL_TAG}>", re.DOTALL)
 _END = re.compile(r"\]\](?!\])")
 _NAME = re.compile(r"\s*([^\s\]]+)\s*")
 _WORD = re.compile(r"\S+\s*")
@@ -161,10 +163,16 @@ def _last_user(messages: list[Message]) -> tuple[str, int]:
         if message.role == "assistant" and message.tool_calls:
             step += 1
         if message.role == "user":
-            text = _unwrapped(message.text)
+            text = _unwrapped(spoken(message.text))
             if text is not None:
                 return text, step
     return "", step
+
+
+def spoken(text: str) -> str:
+    """What a user's message says itself: on some wires it is one with what was recalled for it, where words of earlier
+    messages are quoted."""
+    return _RECALLED.sub("", text).lstrip("\n") if f"<{RECALL_TAG}>" in text else text
 
 
 def _unwrapped(text: str) -> str | None:

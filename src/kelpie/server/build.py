@@ -9,10 +9,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from kelpie.actors import Silo
+from kelpie.actors import Outbox, Silo
 from kelpie.actors import directory as actors_directory
 from kelpie.agents import agent as agents
 from kelpie.agents.inbox import Inbox
+from kelpie.agents.remembering import Remembering
 from kelpie.agents.scene import Workshop
 from kelpie.analyst import migrations as analyst_migrations
 from kelpie.analyst.agent import PLANNER_HANDLE
@@ -36,7 +37,9 @@ from kelpie.tools.memory import MEMORY_TOOLS
 from kelpie.trajectories import schema as trajectories_schema
 from umi import memory
 from umi.dst import Host
+from umi.embed import Embedder
 from umi.errors import StoreReadOnly
+from umi.memory import Archive
 from umi.storage import Database, Migration, SqliteDatabase, View
 from umi.storage.sqlite import CommitListener
 from umi.wire import HttpTransport, Transport
@@ -60,12 +63,14 @@ class Outside:
     transport   to model providers
     sandbox     where custom tools run
     open_store  (migrations, host, on_group) -> the open Database. Raises StoreError
+    embedder    finds facts by meaning: "auto" takes MiniLM where it was fetched; None finds by words alone
     silo        the name under which it claims its actors
     """
 
     transport: Transport
     sandbox: Sandbox
     open_store: OpenStore
+    embedder: Embedder | str | None = "auto"
     silo: str = "local"
 
 
@@ -108,6 +113,7 @@ class Server:
         self.app = create_app(self.version, self._lifespan)
         self._level: LevelReport | None = None
         self._database: Database | None = None
+        self._archive: Archive | None = None
         self._close_traces: Any = None
         self.events.subscribe(logs.on_event)
         self.events.subscribe(self.metrics.on_event)
@@ -138,7 +144,18 @@ class Server:
 
     async def _move_in(self, database: Database) -> None:
         config, host = self.config, self.host
-        workshop = Workshop(database, host, self.events, self.models, self.catalog)
+        self._archive = archive = Archive(database, host, embedder=self.outside.embedder)
+        workshop = Workshop(
+            database=database,
+            host=host,
+            events=self.events,
+            models=self.models,
+            catalog=self.catalog,
+            archive=archive,
+            outbox=Outbox(database, host),
+            remembers=not config.strict_letta,
+        )
+        Remembering(workshop)
         silo = Silo(self.outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
         inbox = Inbox(workshop, silo)
         for tenant in {DEFAULT_TENANT, *config.keys.values()}:
@@ -160,8 +177,12 @@ class Server:
             levels=self._levels,
             metrics=self.metrics.text,
             redact=self.redact,
+            strict_letta=config.strict_letta,
         )
         silo.start()
+        workshop.outbox.start()
+        if archive.behind is not None:
+            archive.behind.wake()  # an earlier life may have left facts without their vectors
         host.spawn(self._test_sandbox(), "sandbox self-test")
         await inbox.recover()
 
@@ -170,6 +191,8 @@ class Server:
         if self._database is None:
             return
         database, self._database = self._database, None
+        if self._archive is not None:
+            await self._archive.close()
         await self.host.close()
         await self.analyst.close()
         if self._local is not None:

@@ -13,7 +13,7 @@
     nemesis.py       faults as a plan has them
     kinds.py         every kind of fault, by name
     invariants.py    what must hold at every moment
-    promises.py      what must hold after everything has healed
+    promises.py      what must hold after everything has healed; memories.py: of memory
     running.py       play(plan) -> Verdict
     shrink.py        the smallest plan that still fails
     timeline.py      a verdict's story laid out in time

@@ -97,6 +97,8 @@ class Clients:
             "edit": self._edit,
             "look": self._look,
             "dismiss": self._dismiss,
+            "annotate": self._annotate,
+            "review": self._review,
         }
 
     # ---- before anything goes wrong
@@ -117,6 +119,8 @@ class Clients:
                 "tools": [RING, *MEMORY_TOOLS],
                 "include_base_tools": False,
             }
+            if options.memory is not None:
+                body["metadata"] = {"memory": {"scope": options.memory}}
             self.agents.append((await self._made("POST", "/v1/agents/", body))["id"])
 
     async def _made(self, method: str, path: str, body: dict[str, Any]) -> Any:
@@ -132,7 +136,8 @@ class Clients:
 
     async def _send(self, event: Event) -> None:
         agent, mode = event.args["agent"], event.args.get("mode", "wait")
-        text = f"{event.id}: {event.args.get('text', 'hello')}"
+        text = event.args.get("text", "hello")
+        text = text if event.args.get("bare") else f"{event.id}: {text}"
         seen = Seen(event, agent, text, self._silo_for(event, agent), self.world.loop.virtual_ms)
         self.sent.append(seen)
         self._tell(event, f"says to agent-{agent}: {text[:100]}")
@@ -232,6 +237,32 @@ class Clients:
             self.history.returned(operation, None if writes else reply.json[field] or "")
         elif reply.status in _REFUSED or not writes:
             self.history.refused(operation)
+
+    async def _annotate(self, event: Event) -> None:
+        """Put a note of one's own in the place of all that stands in a block that promotion made."""
+        await self._noted(event, f"{event.id} note")
+
+    async def _review(self, event: Event) -> None:
+        """Read which note stands there."""
+        await self._noted(event, None)
+
+    async def _noted(self, event: Event, note: str | None) -> None:
+        agent = event.args["agent"]
+        operation = self.history.invoke(f"facts-{agent}", "write" if note else "read", note, client=event.lane)
+        path, silo = self.facts_of(agent), self._silo_for(event, agent)
+        try:
+            reply = await self._call(event, silo, "PATCH" if note else "GET", path, {"value": note} if note else None)
+        except Lost as error:
+            self._tell(event, f"{note or 'reads the notes'} in the facts of agent-{agent}: {error}")
+            return
+        self._tell(event, f"{note or 'reads the notes'} in the facts of agent-{agent} -> {reply.status}")
+        if reply.status == 200:
+            self.history.returned(operation, None if note else notes_in(reply.json["value"]))
+        elif reply.status in _REFUSED or not note:
+            self.history.refused(operation)
+
+    def facts_of(self, agent: int) -> str:
+        return f"/v1/agents/{self.agents[agent]}/core-memory/blocks/facts"
 
     async def _dismiss(self, event: Event) -> None:
         """Delete an agent, whatever it is doing."""
@@ -392,6 +423,11 @@ class Clients:
 
     def _tell(self, event: Event, text: str) -> None:
         self.world.story.tell(event.lane, text, "answer", event.id)
+
+
+def notes_in(value: str) -> str:
+    """What people wrote into a block among the lines of promotion."""
+    return "\n".join(line for line in value.split("\n") if line.startswith("op-"))
 
 
 class _Patience:

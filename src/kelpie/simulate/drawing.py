@@ -9,6 +9,9 @@ from kelpie.simulate.plan import Event, Options, Plan
 from umi.dst.rng import Rng
 
 T = TypeVar("T")
+_FOUNDERS = ("Stark", "Soylent", "Vandelay", "Tyrell", "Wonka", "Weyland", "Duff", "Bluth", "Omni", "Prescott")
+# Companies that the extractor knows for such by their names: that the last one holds is a promise about claims.
+EMPLOYERS = tuple(f"{founder} {kind}" for founder in _FOUNDERS for kind in ("Corporation", "Industries", "Company"))
 # Races are found where work is close together; recovery where it is far apart. A seed is one or the other.
 _SPREADS_MS = (60.0, 1_000.0, 12_000.0, 90_000.0)
 
@@ -52,6 +55,7 @@ class Draft:
             sector_bytes=self.pick((512, 4096)),
             **more,
         )
+        self._employers = list(EMPLOYERS)
 
     @property
     def silos(self) -> list[str]:
@@ -109,6 +113,20 @@ class Draft:
             args["max_steps"] = self.rng.randint(1, 3)
         agent = self.agent() if agent is None else agent
         self.op("send", at_ms=at_ms, agent=agent, mode=mode, text=text or self.script(), **args)
+
+    def tell(self, *, agent: int | None = None, directives: str = "", at_ms: float | None = None) -> None:
+        """Somebody tells an agent where they work now: each time somewhere else, and only the last of it holds."""
+        if not self._employers:
+            return
+        employer = self._employers.pop(self.rng.randint(0, len(self._employers) - 1))
+        text = f"I work at {employer}. {directives}".strip()
+        agent = self.agent() if agent is None else agent
+        mode = self.pick(("wait", "stream", "async"))
+        self.op("send", at_ms=at_ms, agent=agent, mode=mode, text=text, employer=employer, bare=True)
+
+    def ask(self) -> None:
+        """Somebody asks where they work."""
+        self.send(text="[[say:let me think]] Where do I work?")
 
     def script(self) -> str:
         """What the message makes the model do: up to three steps, with one call or several each."""

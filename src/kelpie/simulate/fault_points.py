@@ -22,7 +22,11 @@ STORE_KINDS = {
     "store.archival_write": "writing facts fails, or its answer is lost",
     "store.message_read": "reading messages fails",
 }
-_BLOCKS, _FACTS, _MESSAGES = ("block", "block_scope"), ("fact", "fact_text"), ("message", "message_text")
+_BLOCKS, _MESSAGES = ("block", "block_scope"), ("message", "message_text")
+_FACTS = (
+    *("fact", "fact_past", "fact_scope", "claim", "evolution", "entity", "mention"),
+    *("fact_vector", "embed_state"),
+)
 _READS = {"store.block_read": _BLOCKS, "store.archival_read": _FACTS, "store.message_read": _MESSAGES}
 _WRITES = {
     "store.block_write": _BLOCKS,

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from kelpie.simulate.fault_points import STORE_KINDS
 from umi.dst.faults import KINDS as MACHINE_KINDS
+from umi.embed.simulated import KINDS as EMBEDDER_KINDS
 
 CRASH_KINDS = {
     "crash.silo": "a server process is killed",
@@ -38,5 +39,13 @@ TOOL_KINDS = {
     "tool.huge_output": "the tool returns far more than anybody can read",
 }
 KINDS: Mapping[str, str] = MappingProxyType(
-    {**MACHINE_KINDS, **STORE_KINDS, **CRASH_KINDS, **RESOURCE_KINDS, **MODEL_KINDS, **TOOL_KINDS}
+    {
+        **MACHINE_KINDS,
+        **STORE_KINDS,
+        **CRASH_KINDS,
+        **RESOURCE_KINDS,
+        **MODEL_KINDS,
+        **TOOL_KINDS,
+        **EMBEDDER_KINDS,
+    }
 )

@@ -38,6 +38,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     idle_ms      after which an activation is let go
     sector_bytes of the store's disk
     latency_ms   mean delay of the network; drawn from the seed if None
+    memory       a scope whose memory all agents share; each has its own if it is None
+    embeds       facts are found by meaning too, as an embedder has it that may fail and lie
     backup_at_ms when the disk is backed up, once nothing is going on. What comes after is promised to nobody, and in
                  the end the backup is restored
     """
@@ -52,6 +54,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sector_bytes: int = 4096
     latency_ms: float | None = None
     client_patience_ms: float = 120_000
+    memory: str | None = None
+    embeds: bool = False
     backup_at_ms: float | None = None
 
 

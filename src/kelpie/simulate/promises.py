@@ -10,6 +10,7 @@ from typing import Any
 
 from kelpie.agents.limits import RUN_FENCED_DELAY_MS_MAX
 from kelpie.simulate.clients import Clients, Lost, Reply
+from kelpie.simulate.memories import Memories
 from kelpie.simulate.world import World
 from umi.dst.history import REGISTER, Operation, UndecidedHistory, check
 from umi.wire.types import Request
@@ -35,7 +36,11 @@ _ORPHANS = {
     "placements of no agent": "SELECT key FROM placement p WHERE NOT EXISTS"
     " (SELECT 1 FROM agent a WHERE a.tenant = p.tenant AND a.id = p.key)",
     "blocks attached to nobody": "SELECT block_id FROM block_scope s WHERE NOT EXISTS"
-    " (SELECT 1 FROM agent a WHERE a.tenant = s.tenant AND a.id = s.scope)",
+    " (SELECT 1 FROM agent a WHERE a.tenant = s.tenant AND a.id = s.scope) AND s.scope LIKE 'agent-%'",
+    "facts of no agent": "SELECT id FROM fact f WHERE NOT EXISTS"
+    " (SELECT 1 FROM agent a WHERE a.tenant = f.tenant AND a.id = f.scope) AND f.scope LIKE 'agent-%'",
+    "errands of no agent": "SELECT id FROM outbox o WHERE owner <> '' AND NOT EXISTS"
+    " (SELECT 1 FROM agent a WHERE a.tenant = o.tenant AND 'agent/' || a.id = o.owner)",
     "intents that stayed open": "SELECT step_id FROM call WHERE state = 'intent'",
     "steps that stayed open": "SELECT id FROM step WHERE state = 'intent'",
     "steps without their reply": "SELECT id FROM step s WHERE state = 'done' AND NOT EXISTS"
@@ -52,7 +57,10 @@ class Promises:
         await self._dismissals_are_certain()
         await self._runs_ended()
         await self._everybody_answers()  # only now: who is spoken to finishes what was left open
+        memories = Memories(self._world, self._clients, self._breaks)
+        await memories.annotations()
         await self._edits_are_linearizable()
+        await memories.check()
         for number, agent_id in enumerate(self._clients.agents):
             if number in self._clients.dismissed:
                 await self._is_gone(number, agent_id)
@@ -284,7 +292,7 @@ class Promises:
             if agent_id in dismissed:
                 continue
             call = json.loads(arguments)
-            owner = agent_id if call["label"] == "notes" else call["label"]
+            owner = call["label"] if call["label"] == "log" else agent_id
             if tool == "core_memory_replace":
                 wrote[owner, call["old_content"]] -= 1
             wrote[owner, call["content" if tool == "core_memory_append" else "new_content"]] += 1
@@ -300,8 +308,7 @@ class Promises:
             for block in await self._get(f"/v1/agents/{agent_id}/core-memory/blocks"):
                 if listed.get(block["id"], {}).get("value") != block["value"]:
                     self._breaks("list = get = search", f"block {block['label']} of agent-{number} is listed otherwise")
-                if block["label"] == "notes":
-                    found.update((agent_id, line) for line in block["value"].split("\n") if line)
+                found.update((agent_id, line) for line in _written_by_tools(block))
         for who, line in _differences(wrote, found):
             text = f"{line!r}: written {wrote[who, line]} times, there {found[who, line]} times"
             self._breaks("block changes stay, once", text)
@@ -337,6 +344,10 @@ class Promises:
                 self._breaks("acknowledged facts stay", f"{text!r} was {_word(outcome)} and is there {times} times")
         query = f"/v1/agents/{agent_id}/archival-memory/search?query=fact&top_k=100"
         found = Counter(one["content"] for one in (await self._get(query))["results"])
+        # Of what was remembered of messages, words other than these may be found or not.
+        listed, found = (
+            Counter({text: n for text, n in one.items() if text.startswith("fact ")}) for one in (listed, found)
+        )
         if found != listed and sum(listed.values()) <= 100:
             text = f"agent-{number} lists {sum(listed.values())} facts, finds {sum(found.values())}"
             self._breaks("list = get = search", text)
@@ -372,6 +383,14 @@ def _differences(one: Counter[tuple[str, str]], other: Counter[tuple[str, str]])
     for key in sorted({*one, *other}):
         if one[key] != other[key]:
             yield key
+
+
+def _written_by_tools(block: dict[str, Any]) -> list[str]:
+    """The lines of a block that an agent's tools wrote. In one that memory made there are lines of its own as well."""
+    lines = [line for line in block["value"].split("\n") if line]
+    if block["label"] == "notes":
+        return lines
+    return [line for line in lines if line.startswith("op-")] if block["label"] not in ("log", "board", "facts") else []
 
 
 def _replies_so_far(request: Request) -> int:

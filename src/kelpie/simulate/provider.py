@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kelpie.models.scripted import Script, script_of
+from kelpie.models.scripted import Script, script_of, spoken
 from kelpie.models.scripted_wire import ScriptedProvider
 from umi.dst import Host, http
 from umi.dst.faults import Faults
@@ -61,7 +61,7 @@ class SimProvider:
     def _script(self, request: Request) -> Script:
         """What the request's messages say, as the faults let it through."""
         script = script_of(request)
-        text = next((one.text for one in reversed(request.messages) if one.role == "user"), "")
+        text = spoken(next((one.text for one in reversed(request.messages) if one.role == "user"), ""))
         self._on_shown(Shown(self._host.clock.monotonic_ms(), text, request))
         step = sum(1 for one in request.messages if one.role == "assistant")
         asked = f"{text[:80]}/{step}"

@@ -15,6 +15,8 @@ from kelpie.simulate.watch import MortalDatabase, Trap
 from umi.dst import Host
 from umi.dst.faults import Faults
 from umi.dst.network import SimNetwork
+from umi.embed import HashEmbedder
+from umi.embed.simulated import FaultyEmbedder
 from umi.storage import Database, Migration
 from umi.storage.sqlite import CommitListener
 
@@ -54,6 +56,7 @@ class SiloLife:
             transport=SimTransport(machine.network, name, host),
             sandbox=SimSandbox(host, machine.faults, machine.bell, name),
             open_store=self._open_store,
+            embedder=FaultyEmbedder(HashEmbedder(), machine.faults) if machine.options.embeds else None,
             silo=name,
         )
         self.server: Server = build(config, host, outside)

@@ -10,7 +10,8 @@ from kelpie.tools.tool import Outcome, Tool, ToolContext
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import messages
 from umi import archival, core, limits
-from umi.entity import Block, Fact
+from umi.entity import Block
+from umi.memory import Draft
 from umi.wire.types import ToolSpec
 
 _LABEL = {"type": "string", "description": "The label of the memory block, for example human or persona."}
@@ -54,6 +55,13 @@ def _moment_ms(arguments: dict[str, Any], name: str) -> int | None:
     except ValueError:
         raise ToolFailed(f"the argument '{name}' must be an ISO 8601 date or time, not {value!r}") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
+
+
+def told_between(since_ms: int | None, until_ms: int | None) -> dict[str, Any] | None:
+    """The filter for facts that became true within a span, both ends included."""
+    bounds = {"gte": since_ms, "lte": until_ms}
+    given = {operator: moment_ms for operator, moment_ms in bounds.items() if moment_ms is not None}
+    return {"valid_from": given} if given else None
 
 
 async def _writable(context: ToolContext, label: str) -> Block:
@@ -119,34 +127,32 @@ async def _memory_replace(context: ToolContext, arguments: dict[str, Any]) -> Ou
 
 
 async def _archival_memory_insert(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
-    now_ms = context.host.clock.now_ms()
-    fact = Fact(
-        tenant=context.tenant,
-        id=context.host.ids.new("passage"),
-        scope=context.agent_id,
+    """The text is one fact, as the model wrote it: nothing is read out of it, and the same may be there twice."""
+    draft = Draft(
         text=text_argument(arguments, "content"),
         tags=list(dict.fromkeys(_texts(arguments, "tags"))),
-        source={"run_id": context.run_id, "step_id": context.step_id},
-        valid_from_ms=now_ms,
-        known_from_ms=now_ms,
+        source={"kind": "tool", "run_id": context.run_id, "step_id": context.step_id},
     )
-    return Outcome(f"Remembered as {fact.id}.", changes=archival.plan_remember(fact))
+    (stated,) = context.archive.stated(context.tenant, context.agent_id, [draft])
+    why = context.archive.why("add", actor=context.agent_id)
+    changes = archival.plan_add([stated.fact], why)
+    changes.after(lambda: context.archive.wake(context.tenant, context.agent_id))
+    return Outcome(f"Remembered as {stated.fact.id}.", changes=changes)
 
 
 async def _archival_memory_search(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
     mode = arguments.get("tag_match_mode", "any")
     if mode not in ("any", "all"):
         raise ToolFailed(f"tag_match_mode must be any or all, not {mode!r}")
-    found = await archival.recall(
+    found = await context.archive.recall(
         context.view,
         context.tenant,
         context.agent_id,
         text_argument(arguments, "query"),
-        limit=_whole_number(arguments, "top_k", limits.RECALL_RESULTS_DEFAULT, limits.RECALL_RESULTS_MAX),
+        limit=_whole_number(arguments, "top_k", limits.MEMORY_RECALL_LIMIT_DEFAULT, limits.MEMORY_RECALL_LIMIT_MAX),
         tags=_texts(arguments, "tags"),
         match_all_tags=mode == "all",
-        since_ms=_moment_ms(arguments, "start_datetime"),
-        until_ms=_moment_ms(arguments, "end_datetime"),
+        filters=told_between(_moment_ms(arguments, "start_datetime"), _moment_ms(arguments, "end_datetime")),
     )
     results = [
         {"timestamp": _iso(one.fact.valid_from_ms), "content": one.fact.text, "tags": one.fact.tags} for one in found
@@ -252,7 +258,7 @@ MEMORY_TOOLS: tuple[Tool, ...] = (
     Tool(
         _spec(
             "archival_memory_search",
-            "Search long-term memory by words. Returns the best matches with their dates.",
+            "Search long-term memory. Returns the best matches with their dates.",
             {
                 "query": {"type": "string", "description": "What to look for."},
                 "tags": _TAGS,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from kelpie.tools import limits
 from umi.dst import Host
+from umi.memory import Archive
 from umi.storage import Changes, View
 from umi.wire.types import ToolSpec
 
@@ -23,6 +24,7 @@ class ToolContext:
     tool_call_id: str
     view: View
     host: Host
+    archive: Archive
     agent_metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

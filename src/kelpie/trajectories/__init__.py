@@ -4,6 +4,7 @@
     schema    the tables
     content   exact bytes, stored once by their hash
     messages  an agent's history: plan, page, search
+    fulltext  the index of that search
     runs      a turn's record from acceptance to end
     steps     one model call and its tool calls: intents first, results after
     export    runs as chat-format JSONL for fine-tuning

@@ -136,4 +136,10 @@ def _metadata(run: Run, done: list[Step]) -> dict[str, Any]:
         "prompt_tokens": sum(step.usage.prompt_tokens for step in done),
         "completion_tokens": sum(step.usage.completion_tokens for step in done),
         "created_at_ms": run.created_at_ms,
+        **_memory(done[0]),
     }
+
+
+def _memory(first: Step) -> dict[str, Any]:
+    """What memory gave to the run and kept of it, where it had a part."""
+    return {name: record for name in ("recalled", "remembered") if (record := getattr(first, name)) is not None}

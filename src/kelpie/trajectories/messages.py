@@ -6,9 +6,9 @@ import msgspec
 
 from kelpie.errors import InvalidInput, LimitExceeded, NotFound
 from kelpie.trajectories import limits
+from kelpie.trajectories.fulltext import match_query, scope_token
 from kelpie.trajectories.records import StoredMessage
 from umi.entity import check_text
-from umi.index import match_query, scope_token
 from umi.storage import Changes, Page, Row, View, paged
 from umi.wire.types import Message
 

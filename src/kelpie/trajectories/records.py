@@ -68,9 +68,39 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     completed_at_ms: int | None = None
 
 
+class RecalledFact(msgspec.Struct, frozen=True):
+    id: str
+    score: float
+
+
+class Recall(msgspec.Struct, frozen=True, kw_only=True):
+    """What memory added to the context of a turn: the facts the model was shown, best first, with their scores."""
+
+    scope: str
+    facts: list[RecalledFact] = []
+
+
+class RememberedTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What memory kept of a turn.
+
+    facts, known, superseded  ids of facts: new ones; those that said the same already; those that ended with the new
+    change_id                 takes it all back (umi); None if nothing was new
+    refused                   why nothing could be kept, if so
+    """
+
+    scope: str
+    at_ms: int
+    facts: list[str] = []
+    known: list[str] = []
+    superseded: list[str] = []
+    change_id: str | None = None
+    refused: str | None = None
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One model call. `request` is a list of content hashes whose bodies, joined, are the exact body that was sent;
-    `response` the hash of the exact bytes that came back, or None if nothing did."""
+    `response` the hash of the exact bytes that came back, or None if nothing did. The first step of a run says what
+    was recalled for it, and later what was remembered of it; None where memory had no part."""
 
     tenant: str
     id: str
@@ -94,6 +124,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     started_at_ms: int = 0
     model_duration_ms: float = 0.0
     completed_at_ms: int | None = None
+    recalled: Recall | None = None
+    remembered: RememberedTurn | None = None
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

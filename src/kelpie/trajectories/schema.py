@@ -1,6 +1,6 @@
 """The tables of trajectories. Every read and write of them is in this package."""
 
-from umi.index import create_text_table
+from kelpie.trajectories.fulltext import create_text_table
 from umi.storage import Migration
 
 MIGRATIONS = [
@@ -62,6 +62,12 @@ MIGRATIONS = [
         "kelpie.trajectories",
         2,
         "CREATE INDEX run_open_agent ON run (tenant, agent_id, seq) WHERE status IN ('created', 'running')",
+    ),
+    # What memory gave to a turn, and what it kept of it.
+    Migration(
+        "kelpie.trajectories",
+        3,
+        "ALTER TABLE step ADD COLUMN recalled BLOB; ALTER TABLE step ADD COLUMN remembered BLOB;",
     ),
 ]
 

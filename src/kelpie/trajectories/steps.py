@@ -6,19 +6,20 @@ import msgspec
 
 from kelpie.errors import NotFound
 from kelpie.trajectories.content import HASH_BYTES
-from kelpie.trajectories.records import Call, Step
+from kelpie.trajectories.records import Call, Recall, RememberedTurn, Step
 from umi.storage import Changes, Page, Row, View, paged
 from umi.wire.types import Usage
 
 _COLUMNS = (
     "tenant, id, run_id, agent_id, number, state, model, provider, provider_type, model_name, model_version,"
     " context_window_tokens, finish, stop_reason, error, usage, request, response, provider_request_id,"
-    " started_at_ms, model_duration_ms, completed_at_ms"
+    " started_at_ms, model_duration_ms, completed_at_ms, recalled, remembered"
 )
-_INSERT = f"INSERT INTO step ({_COLUMNS}) VALUES ({', '.join('?' * 22)})"
+_INSERT = f"INSERT INTO step ({_COLUMNS}) VALUES ({', '.join('?' * 24)})"
 _FINISH = (
     "UPDATE step SET state = ?, stop_reason = ?, completed_at_ms = ? WHERE tenant = ? AND id = ? AND state = 'intent'"
 )
+_REMEMBERED = "UPDATE step SET remembered = ? WHERE tenant = ? AND run_id = ? AND number = 1"
 _CALL_COLUMNS = (
     "tenant, step_id, run_id, agent_id, number, tool_call_id, tool, arguments, state, result_message_id, is_error,"
     " level, stdout, stderr, duration_ms"
@@ -27,6 +28,8 @@ _PUT_CALL = f"INSERT OR REPLACE INTO call ({_CALL_COLUMNS}) VALUES ({', '.join('
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_usage = msgspec.msgpack.Decoder(Usage).decode
+_decode_recall = msgspec.msgpack.Decoder(Recall).decode
+_decode_remembered = msgspec.msgpack.Decoder(RememberedTurn).decode
 _decode_lines = msgspec.msgpack.Decoder(list[str]).decode
 
 
@@ -55,6 +58,8 @@ def step_from_row(row: Row) -> Step:
         started_at_ms=row[19],
         model_duration_ms=row[20],
         completed_at_ms=row[21],
+        recalled=_decode_recall(row[22]) if row[22] else None,
+        remembered=_decode_remembered(row[23]) if row[23] else None,
     )
 
 
@@ -104,7 +109,14 @@ def plan_add(step: Step) -> Changes:
         step.started_at_ms,
         step.model_duration_ms,
         step.completed_at_ms,
+        _encode(step.recalled) if step.recalled else None,
+        _encode(step.remembered) if step.remembered else None,
     )
+
+
+def plan_remembered(tenant: str, run_id: str, remembered: RememberedTurn) -> Changes:
+    """Write down, with a run's first step, what memory kept of the run. A run that was deleted has none any more."""
+    return Changes().write(_REMEMBERED, _encode(remembered), tenant, run_id)
 
 
 def plan_finish(step: Step) -> Changes:

@@ -52,7 +52,7 @@ MUTANTS = (
         plants=(store.check_then_append,),
         breaks=("block changes stay, once",),
         scenarios=("shared-block",),
-        recorded=("shared-block", 4),
+        recorded=("shared-block", 3),
     ),
     Mutant(
         "a duplicated request counts twice",
@@ -102,7 +102,7 @@ MUTANTS = (
         plants=(store.edit_without_version,),
         breaks=("block changes stay, once",),
         scenarios=("shared-block",),
-        recorded=("shared-block", 3),
+        recorded=("shared-block", 4),
     ),
     Mutant(
         "a waiter on a discarded activation",

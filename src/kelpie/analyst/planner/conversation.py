@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from kelpie.agents.recalling import NAME as RECALLED
 from kelpie.analyst.catalog import Catalog, read_catalog
 from kelpie.analyst.metric_query import MetricQuery
 from kelpie.analyst.planner.asked import Previous
@@ -104,6 +105,8 @@ def read_conversation(request: Request) -> Conversation:
     outcomes = {message.tool_call_id: message for message in request.messages if message.role == "tool"}
     turns: list[Turn] = []
     for message in request.messages:
+        if message.role == "user" and message.name == RECALLED:
+            continue  # what memory adds: numbers and wishes of other conversations are no part of this one
         if message.role == "user":
             turns.append(Turn(message.text.strip(), []))
         elif message.role == "assistant" and turns:

@@ -40,7 +40,7 @@ class AgentsQuery(PageQuery):
 async def whole(who: Caller, agent_id: str) -> Response:
     """One agent with all that belongs to it."""
     found = await profile.read(who.view, who.tenant, agent_id)
-    return answer(wire.states([found], who.card_of)[0])
+    return answer(wire.states([found], who.card_of, strict=who.house.strict_letta)[0])
 
 
 @router.post("/v1/agents")
@@ -48,8 +48,9 @@ async def create_agent(request: Request, body: wire.CreateAgent) -> Response:
     """A new agent with its blocks and tools, whole or not at all."""
     who = caller(request)
     host, now_ms = who.workshop.host, who.now_ms()
+    remembers = not who.house.strict_letta
     draft = create.Draft(
-        agent=body.agent(who.tenant, host.ids.new("agent"), random_name(host.rng), now_ms),
+        agent=body.agent(who.tenant, host.ids.new("agent"), random_name(host.rng), now_ms, remembers=remembers),
         blocks=[block.block(who.tenant, host.ids.new("block"), now_ms) for block in body.memory_blocks or []],
         block_ids=body.block_ids or [],
         tool_ids=body.tool_ids or [],
@@ -75,7 +76,8 @@ async def list_agents(request: Request, query: Annotated[AgentsQuery, Query()]) 
         text=query.query_text,
     )
     profiles = await profile.read_all(who.view, who.tenant, window.ordered(found))
-    return answer(wire.states(profiles, who.card_of, wire.relations(query.include, is_sdk_1=is_sdk_1(request))))
+    shown = wire.relations(query.include, is_sdk_1=is_sdk_1(request))
+    return answer(wire.states(profiles, who.card_of, shown, strict=who.house.strict_letta))
 
 
 def _refuse_orders(request: Request) -> None:
@@ -115,7 +117,7 @@ async def modify_agent(request: Request, agent_id: AgentId, body: wire.ModifyAge
         who.workshop,
         who.tenant,
         agent_id,
-        lambda old: body.fields(old.extras),
+        lambda old: body.fields(old.extras, None if who.house.strict_letta else old.memory),
         block_ids=body.block_ids,
         tool_ids=body.tool_ids,
     )

@@ -7,15 +7,16 @@ from fastapi import APIRouter, Query, Request, Response
 from kelpie.agents import agent as agents
 from kelpie.api import limits
 from kelpie.api.answer import answer
-from kelpie.api.house import Caller, caller
+from kelpie.api.house import caller
 from kelpie.api.ids import AgentId, PassageId
 from kelpie.api.paging import PageQuery, Window
 from kelpie.api.wire import archival as wire
 from kelpie.api.wire.times import moment_ms
 from kelpie.errors import GuardFailed, NotFound
+from kelpie.tools.memory import told_between
 from umi import archival
 from umi import limits as umi_limits
-from umi.memory import Memory
+from umi.memory import Draft
 
 router = APIRouter(tags=["archival memory"])
 
@@ -24,26 +25,26 @@ class PassagesQuery(PageQuery):
     search: str | None = None
 
 
-def _memory(who: Caller, agent_id: str) -> Memory:
-    return Memory(who.workshop.database, who.workshop.host, scope=agent_id, tenant=who.tenant)
-
-
 @router.post("/v1/agents/{agent_id}/archival-memory")
 async def insert_passage(request: Request, agent_id: AgentId, body: wire.InsertPassage) -> Response:
-    """Remember a text. It is one fact: nothing is cut into pieces."""
+    """Remember a text. It is one fact as it stands: nothing is cut into pieces, and the same may be there twice."""
     who = caller(request)
-    fact, changes = _memory(who, agent_id).plan_remember(
-        body.text,
+    archive = who.workshop.archive
+    draft = Draft(
+        text=body.text,
         tags=body.tags or [],
         source={"kind": "client"},
-        event_time_ms=moment_ms("created_at", body.created_at),
+        event_time=moment_ms("created_at", body.created_at),
     )
+    (stated,) = archive.stated(who.tenant, agent_id, [draft])
     exists = agents.exists(agents.actor_id(who.tenant, agent_id))
     try:
-        await who.workshop.database.commit(exists.extend(changes))
+        await who.workshop.database.commit(exists.extend(archival.plan_add([stated.fact], archive.why("add"))))
     except GuardFailed:
         raise NotFound(f"no agent has the id '{agent_id}'") from None
-    return answer([wire.passage(fact)])
+    finally:
+        archive.wake(who.tenant, agent_id)
+    return answer([wire.passage(stated.fact)])
 
 
 @router.get("/v1/agents/{agent_id}/archival-memory")
@@ -65,22 +66,23 @@ async def search_passages(
     query: str,
     tags: Annotated[list[str] | None, Query()] = None,
     tag_match_mode: Literal["any", "all"] = "any",
-    top_k: Annotated[int | None, Query(ge=1, le=umi_limits.RECALL_RESULTS_MAX)] = None,
+    top_k: Annotated[int | None, Query(ge=1, le=umi_limits.MEMORY_RECALL_LIMIT_MAX)] = None,
     start_datetime: str | None = None,
     end_datetime: str | None = None,
 ) -> Response:
     """What shares words with the query, best first."""
     who = caller(request)
-    found = await archival.recall(
+    since_ms, until_ms = moment_ms("start_datetime", start_datetime), moment_ms("end_datetime", end_datetime)
+    found = await who.workshop.archive.recall(
         who.view,
         who.tenant,
         agent_id,
         query,
-        limit=top_k or umi_limits.RECALL_RESULTS_DEFAULT,
+        limit=top_k or umi_limits.MEMORY_RECALL_LIMIT_DEFAULT,
         tags=tags or [],
         match_all_tags=tag_match_mode == "all",
-        since_ms=moment_ms("start_datetime", start_datetime),
-        until_ms=moment_ms("end_datetime", end_datetime),
+        filters=told_between(since_ms, until_ms),
+        superseded=True,  # what is listed is found, also what holds no longer
     )
     await agents.get(who.view, who.tenant, agent_id)
     return answer(wire.search_results(found))
@@ -90,6 +92,6 @@ async def search_passages(
 async def delete_passage(request: Request, agent_id: AgentId, memory_id: PassageId) -> Response:
     """Forget a fact: it is not found or listed any more."""
     who = caller(request)
-    if not await _memory(who, agent_id).forget(memory_id):
+    if not await who.workshop.archive.forget(who.tenant, agent_id, [memory_id]):
         raise NotFound(f"agent '{agent_id}' has no passage with the id '{memory_id}'")
     return answer({"message": f"Memory id={memory_id} successfully deleted"})

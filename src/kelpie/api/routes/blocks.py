@@ -116,4 +116,4 @@ async def list_agents(request: Request, block_id: BlockId, query: Annotated[Bloc
     found = await agents.list_agents(who.view, who.tenant, window.page, ids=scopes)
     profiles = await profile.read_all(who.view, who.tenant, window.ordered(found))
     shown = agent_wire.relations(query.include, is_sdk_1=is_sdk_1(request))
-    return answer(agent_wire.states(profiles, who.card_of, shown))
+    return answer(agent_wire.states(profiles, who.card_of, shown, strict=who.house.strict_letta))

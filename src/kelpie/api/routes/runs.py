@@ -79,7 +79,7 @@ async def list_steps(request: Request, run_id: RunId, query: Annotated[PageQuery
     who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
     found = await steps.list_steps(who.view, who.tenant, window.page, run_id=run_id)
     await runs.get(who.view, who.tenant, run_id)
-    return answer([wire.step(step) for step in window.ordered(found)])
+    return answer([wire.step(step, strict=who.house.strict_letta) for step in window.ordered(found)])
 
 
 @router.delete("/v1/runs/{run_id}")

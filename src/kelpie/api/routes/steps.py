@@ -26,11 +26,12 @@ async def list_steps(request: Request, query: Annotated[StepsQuery, Query()]) ->
     refuse_filters(request, *_UNSERVED_FILTERS)
     who, window = caller(request), Window(query)
     found = await steps.list_steps(who.view, who.tenant, window.page, agent_id=query.agent_id, model=query.model)
-    return answer([wire.step(step) for step in window.ordered(found)])
+    return answer([wire.step(step, strict=who.house.strict_letta) for step in window.ordered(found)])
 
 
 @router.get("/v1/steps/{step_id}")
 async def retrieve_step(request: Request, step_id: StepId) -> Response:
     """One step: model, tokens, how it ended."""
     who = caller(request)
-    return answer(wire.step(await steps.get(who.view, who.tenant, step_id)))
+    found = await steps.get(who.view, who.tenant, step_id)
+    return answer(wire.step(found, strict=who.house.strict_letta))

@@ -5,6 +5,7 @@ package knows them.
     messages   stored messages taken apart into Letta's; incoming: what clients send to agents
     stream     a run's events while it is under way; partial: the text of a call that is still arriving
     runs       runs, steps, usage, stop reasons
+    memory     an agent's memory: its settings in the metadata, and what it did
     analyst    connections, semantic models, questions and what came of them
     times      moments as text
 """

@@ -7,13 +7,13 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from pydantic import BaseModel, Field
 
-from kelpie.agents.agent import Agent
+from kelpie.agents.agent import REMEMBERS, Agent, AgentMemory
 from kelpie.agents.profile import Profile
 from kelpie.agents.prompts import SYSTEM_PROMPTS
 from kelpie.api import limits
 from kelpie.api.answer import encoded
 from kelpie.api.bounds import Tag, check_json_bytes
-from kelpie.api.wire import blocks, models, tools
+from kelpie.api.wire import blocks, memory, models, tools
 from kelpie.api.wire.blocks import CreateBlock
 from kelpie.api.wire.times import iso, iso_or_none
 from kelpie.errors import CallerError, InvalidInput, ModelError, NotServed
@@ -121,8 +121,9 @@ class _AgentFields(BaseModel):
         if any(rule.type == "requires_approval" for rule in self.tool_rules or []):
             raise NotServed("approval of tool calls is not served yet: the tool would run without being asked for")
 
-    def fields(self, extras: dict[str, Any]) -> dict[str, Any]:
-        """The given fields in our words; `extras` is what is kept already. Raises InvalidInput, LimitExceeded."""
+    def fields(self, extras: dict[str, Any], remembers: AgentMemory | None) -> dict[str, Any]:
+        """The given fields in our words; `extras` is what is kept already, `remembers` the memory that the agent has
+        (None: its metadata are not read for it). Raises InvalidInput, LimitExceeded."""
         self.refuse_promises()
         given: dict[str, Any] = {
             "name": self.name,
@@ -134,6 +135,7 @@ class _AgentFields(BaseModel):
             "tags": None if self.tags is None else list(dict.fromkeys(self.tags)),
             "timezone": self.timezone,
             "hidden": self.hidden,
+            "memory": None if remembers is None else memory.settings(self.metadata, remembers),
             "context_window_tokens": self.context_window_limit,
             "output_tokens_max": self.max_tokens,
             "parallel_tool_calls": self.parallel_tool_calls,
@@ -192,15 +194,16 @@ class CreateAgent(_AgentFields):
     initial_message_sequence: list[Any] | None = None
     from_template: str | None = None
 
-    def agent(self, tenant: str, agent_id: str, name: str, now_ms: int) -> Agent:
-        """Raises InvalidInput, LimitExceeded, NotServed."""
+    def agent(self, tenant: str, agent_id: str, name: str, now_ms: int, *, remembers: bool) -> Agent:
+        """`remembers`: it has a memory unless its metadata say otherwise. Raises InvalidInput, LimitExceeded,
+        NotServed."""
         if self.agent_type in _UNSERVED_TYPES:
             raise CallerError(f"agents of type {self.agent_type} can't run here: {_UNSERVED_TYPES[self.agent_type]}")
         if self.initial_message_sequence:
             raise NotServed("initial_message_sequence is not served yet; send the messages after creating the agent")
         if self.include_multi_agent_tools or self.from_template:
             raise NotServed("agents made from templates, and tools between agents, are not served yet")
-        given = self.fields({})
+        given = self.fields({}, REMEMBERS if remembers else None)
         if "model" not in given:
             raise InvalidInput("an agent needs a model: give its handle, provider/model (GET /v1/models/ lists them)")
         given.setdefault("name", name)
@@ -243,9 +246,16 @@ def relations(include: list[str] | None, *, is_sdk_1: bool) -> Relations:
 
 
 def states(
-    profiles: list[Profile], card_of: Callable[[str], ModelCard], relations: Relations = WHOLE
+    profiles: list[Profile],
+    card_of: Callable[[str], ModelCard],
+    relations: Relations = WHOLE,
+    *,
+    strict: bool,
 ) -> list[dict[str, Any]]:
-    """The agents as clients know them. A tool or a block that several of them share is encoded once."""
+    """The agents as clients know them. A tool or a block that several of them share is encoded once.
+
+    strict  without the field that is ours
+    """
     done: dict[str, msgspec.Raw] = {}
 
     def once(part: T, show: Callable[[T], dict[str, Any]]) -> msgspec.Raw:
@@ -258,7 +268,10 @@ def states(
         of_blocks = [once(block, blocks.block) for block in profile.blocks] if relations.blocks else []
         of_tools = [once(tool, tools.tool) for tool in profile.tools] if relations.tools else []
         card = _card(profile.agent.model, card_of)
-        made.append(_state(profile, card, of_blocks, of_tools, profile.agent.tags if relations.tags else []))
+        state = _state(profile, card, of_blocks, of_tools, profile.agent.tags if relations.tags else [])
+        if not strict:
+            state[memory.FIELD] = memory.of_agent(profile.agent.memory, profile.agent.id)
+        made.append(state)
     return made
 
 

@@ -17,7 +17,7 @@ class BlockFields(BaseModel):
 
     description: str | None = None
     metadata: dict[str, Any] | None = None
-    tags: list[Tag] | None = Field(default=None, max_length=umi_limits.FACT_TAGS_MAX)
+    tags: list[Tag] | None = Field(default=None, max_length=umi_limits.ENTITY_TAGS_COUNT_MAX)
     hidden: bool | None = None
 
 

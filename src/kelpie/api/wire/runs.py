@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kelpie.api.wire import memory
 from kelpie.api.wire.times import iso, iso_or_none
 from kelpie.trajectories.records import Run, Step
 from umi.wire.types import Usage
@@ -33,9 +34,11 @@ def run(one: Run) -> dict[str, Any]:
     }
 
 
-def step(one: Step) -> dict[str, Any]:
-    tokens = one.usage
+def step(one: Step, *, strict: bool) -> dict[str, Any]:
+    """`strict`: without the field that is ours."""
+    tokens, remembered = one.usage, None if strict else memory.of_step(one)
     return {
+        **({memory.FIELD: remembered} if remembered else {}),
         "id": one.id,
         "origin": None,
         "provider_id": None,
