@@ -169,12 +169,13 @@ def revise(changes: Changes, tenant: str, scope: str, *, purged: bool = False) -
     return changes.write(_REVISE, tenant, scope, int(purged))
 
 
-def plan_add(facts: Sequence[Fact], why: Why) -> Changes:
-    """Store new facts of one scope. Raises InvalidInput, LimitExceeded."""
+def plan_add(facts: Sequence[Fact], why: Why, *, revised: bool = False) -> Changes:
+    """Store new facts of one scope, which the commit may have `revised` before. Raises InvalidInput, LimitExceeded."""
     changes = Changes()
     if not facts:
         return changes
-    revise(changes, facts[0].tenant, facts[0].scope)
+    if not revised:
+        revise(changes, facts[0].tenant, facts[0].scope)
     for fact in facts:
         assert (fact.tenant, fact.scope) == (facts[0].tenant, facts[0].scope), "one commit, one scope"
         check(fact)

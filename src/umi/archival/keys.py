@@ -1,5 +1,6 @@
 """Names and texts as keys: what is written differently and means the same is equal here."""
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -14,6 +15,7 @@ def name_key(name: str) -> str:
     return _SPACES.sub(" ", folded).strip().casefold()
 
 
+@functools.lru_cache(maxsize=128)  # asked for thrice of a text on its way in
 def digest(tenant: str, scope: str, text: str) -> bytes:
     """16 bytes that are equal for texts of one scope that differ in case, spaces and final punctuation alone."""
     normal = text if text.isascii() else unicodedata.normalize("NFKC", text)

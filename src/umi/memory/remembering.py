@@ -74,7 +74,7 @@ async def plan_remember(
         changes.extend(plan_unchanged(tenant, scope, before.revision))
     derived = derivations(facts)
     evolutions += derived
-    changes.extend(plan_add(facts, why))
+    changes.extend(plan_add(facts, why, revised=True))
     plan_noted(changes, tenant, scope, derived, now_ms)
     for one, fact in zip(new, facts, strict=True):
         plan_mentions(changes, fact, one.mentions)

@@ -9,7 +9,7 @@ from umi.archival import FACT_COLUMNS, fact_from_row
 from umi.archival.schema import PAST_COLUMNS
 from umi.dst import Host
 from umi.embed import Embedder, embedded
-from umi.entity import Fact, Recalled, shown, check_size
+from umi.entity import Fact, Recalled, check_size, shown
 from umi.errors import InvalidInput, UmiError
 from umi.extract import Model
 from umi.extract.dates import dates
