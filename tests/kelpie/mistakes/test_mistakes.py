@@ -45,7 +45,10 @@ def test_5_tools_are_called_on_every_wire(place, wire):
 
 
 def test_6_everything_about_an_agent_survives_a_kill(place):
-    agent = place.agent(memory_blocks=[{"label": "human", "value": "Name: Ada"}], tags=["kept"])
+    # What is remembered after an answer would come between the two looks.
+    unremembering = {"memory": {"recall": False, "remember": False}}
+    human = {"label": "human", "value": "Name: Ada"}
+    agent = place.agent(memory_blocks=[human], tags=["kept"], metadata=unremembering)
     path = f"/v1/agents/{agent['id']}"
     place.send(agent, "remember me")
     place.post(f"{path}/archival-memory", {"text": "Ada's cat is called Miso."})
