@@ -119,7 +119,6 @@ INDEX_CACHE_BYTES_DEFAULT = 256_000_000  # of one database; a scope of 10,000 fa
 # umi.storage on PostgreSQL
 POSTGRES_READERS_MAX = 4  # connections that read, beside the one that writes
 POSTGRES_GROUP_MAX = 64  # commits that share one transaction: the server keeps as many savepoints in memory
-POSTGRES_PREPARED_MAX = 500  # statements the server keeps ready, per connection
 POSTGRES_ATTEMPTS_MAX = 5  # times a commit is tried when a deadlock or a lost snapshot undid it
 POSTGRES_CONNECT_TIMEOUT_MS = 10_000
 POSTGRES_LINK_TIMEOUT_MS = 30_000  # silence after which a connection is taken for cut

@@ -56,13 +56,14 @@ class Link:
                 autocommit=True,
                 context=self._adapters,
                 cursor_factory=psycopg.AsyncRawCursor,
+                # A PREPARE that an earlier error in the pipeline skipped counts as done for the client.
+                prepare_threshold=None,
                 **self._settings,
             )
         except psycopg.Error as error:
             # Before there is a connection libpq gives no code of what the server said.
             raise StoreError(f"{self.name} can't be reached ({_first_line(error)}); is it running?") from error
         try:
-            connection.prepared_max = limits.POSTGRES_PREPARED_MAX
             await connection.execute(_settings())
             self._refuse_unsuitable(connection)
         except BaseException as error:
