@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from umi.archival.facts import fact_from_row
 from umi.archival.keys import name_key
-from umi.archival.schema import FACT_COLUMNS
+from umi.archival.schema import FACT_COLUMNS, REVISION
 from umi.entity import Claim, Fact
 from umi.storage import Row, View
 
@@ -19,7 +19,6 @@ _OF_KEYS = (
     f"SELECT f.seq, c.subject, c.attribute, c.value, {_F_COLUMNS} FROM claim c JOIN fact f ON f.seq = c.fact_seq"
     " WHERE c.tenant = ? AND c.scope = ? AND f.known_to_ms IS NULL AND {these} ORDER BY f.seq"
 )
-_REVISION = "SELECT revision FROM fact_scope WHERE tenant = ? AND scope = ?"
 
 
 class Key(NamedTuple):
@@ -55,7 +54,7 @@ def is_under(claim: Claim, key: Key) -> bool:
 
 async def of_keys(view: View, tenant: str, scope: str, keys: Sequence[Key]) -> Seen:
     """The facts under `keys`, all from one state."""
-    queries: list[tuple[str, tuple[str, ...]]] = [(_REVISION, (tenant, scope))]
+    queries: list[tuple[str, tuple[str, ...]]] = [(REVISION, (tenant, scope))]
     whole = [key[:2] for key in keys if key.value is None]
     single = [(*key[:2], value) for key in keys if key.value is not None for value in (key.value, "")]
     for columns, these in (("c.subject, c.attribute", whole), ("c.subject, c.attribute, c.value", single)):

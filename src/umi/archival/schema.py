@@ -104,3 +104,5 @@ FACT_COLUMNS = (
 # The same of a version that ended.
 PAST_COLUMNS = FACT_COLUMNS.replace(" id,", " fact_id,", 1)
 WHY_COLUMNS = "action, actor, reason, change_id"
+# How far a scope has come: what a plan that rests on it is guarded by.
+REVISION = "SELECT revision FROM fact_scope WHERE tenant = ? AND scope = ?"

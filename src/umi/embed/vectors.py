@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from umi import archival, limits
+from umi.archival.schema import REVISION
 from umi.storage import Changes, Migration, View
 
 if TYPE_CHECKING:  # numpy is imported by the first vector
@@ -40,7 +41,6 @@ _BEHIND = (
     " LEFT JOIN embed_state e ON e.embedder = ?1 AND e.tenant = s.tenant AND e.scope = s.scope"
     " WHERE s.revision > coalesce(e.revision, 0) ORDER BY s.tenant, s.scope LIMIT ?2"
 )
-_SCOPE = "SELECT revision FROM fact_scope WHERE tenant = ? AND scope = ?"
 _STATE = "SELECT revision FROM embed_state WHERE embedder = ? AND tenant = ? AND scope = ?"
 # Facts that changed after their vector was made, or have none of this embedder.
 _WAITING = (
@@ -119,7 +119,7 @@ async def next_batch(
     if after is None:
         row = await view.one(_STATE, embedder, tenant, scope)
         after = (row[0] if row else -1, _AFTER_ALL)
-    revisions, rows = await view.all((_SCOPE, (tenant, scope)), (_WAITING, (tenant, scope, *after, embedder, limit)))
+    revisions, rows = await view.all((REVISION, (tenant, scope)), (_WAITING, (tenant, scope, *after, embedder, limit)))
     revision = revisions[0][0] if revisions else 0
     facts = []
     for seq, fact_id, fact_revision, speaker, text, by, digest in rows:

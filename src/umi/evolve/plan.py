@@ -70,9 +70,8 @@ async def plan_evolution(
     facts = before | {fact.id: fact for fact in added}  # as they will be
     newcomers = _by_key(added, keys)
     for key in keys:
-        new = newcomers.get(key, [])
-        told = [fact.id for fact in seen.facts[key] if fact.id not in gone or fact.id in new]
-        told += [fact_id for fact_id in new if fact_id not in told]
+        new = dict.fromkeys(newcomers.get(key, ()))
+        told = list(dict.fromkeys([fact.id for fact in seen.facts[key] if fact.id not in gone or fact.id in new]) | new)
         # One that is rewritten, or known again, is as old as it was.
         told.sort(key=lambda fact_id: facts[fact_id].created_at_ms)
         _retell(key, told, facts)

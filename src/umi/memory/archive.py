@@ -34,7 +34,6 @@ from umi.storage import Changes, Database, Page, View
 
 T = TypeVar("T")
 Planned = Callable[[], Awaitable[tuple[T, Changes]]]
-_METADATA_DEPTH = 64  # what is deeper is refused where facts are checked
 _SCANNED_AT_ONCE = 500  # facts that are read to find those that match
 
 
@@ -153,7 +152,7 @@ class Archive:
                 return {key: clean(one, depth - 1) for key, one in value.items()}
             return [clean(one, depth - 1) for one in value] if depth and isinstance(value, list) else value
 
-        own: dict[str, Any] = clean(body, _METADATA_DEPTH)
+        own: dict[str, Any] = clean(body, limits.JSON_DEPTH_MAX)  # what is deeper is refused where facts are checked
         return (own, findings) if findings else (body, [])
 
     async def _store(

@@ -8,6 +8,7 @@ import msgspec
 from umi import limits
 from umi.archival import FACT_COLUMNS, entities, fact_from_row
 from umi.archival.keys import digest
+from umi.archival.schema import REVISION
 from umi.dst import Host
 from umi.entity import Entity, Extraction, Fact, Mention
 from umi.extract import LocalExtractor, Model, ModelExtractor, chunks, note_of
@@ -21,7 +22,6 @@ _CLAUSES = re.compile(
     r"[.!?;:\n]+\s+|,?\s+(?:and|but|while|because|so|though|although|who|which)\s+|,\s+", re.IGNORECASE
 )
 _DIGESTS_PER_QUERY = 500
-_REVISION = "SELECT revision FROM fact_scope WHERE tenant = ? AND scope = ?"
 _NOBODY = "assistant"  # its "I" is nobody the memory is about
 
 
@@ -152,14 +152,14 @@ def _renamed(prepared: Prepared, names: dict[str, str]) -> Prepared:
 
 async def said_before(view: View, tenant: str, scope: str, texts: Sequence[str]) -> Before:
     """The facts of this scope that are known and say one of these texts."""
-    revision, *rows = await view.all((_REVISION, (tenant, scope)), *_saying(tenant, scope, texts))
+    revision, *rows = await view.all((REVISION, (tenant, scope)), *_saying(tenant, scope, texts))
     return Before(_by_digest(tenant, scope, rows), revision[0][0] if revision else 0)
 
 
 async def _glance(view: View, tenant: str, scope: str, texts: Sequence[str]) -> tuple[list[Entity], Before]:
     """In one read: the things that a pronoun may mean, and the facts that say one of these texts."""
     revision, recent, *rows = await view.all(
-        (_REVISION, (tenant, scope)),
+        (REVISION, (tenant, scope)),
         entities.recent(tenant, scope, limits.EVOLUTION_EXISTING_ENTITIES_COUNT_MAX),
         *_saying(tenant, scope, texts),
     )
