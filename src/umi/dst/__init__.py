@@ -4,6 +4,7 @@
     rng.py     Rng: named forks of one seed; SystemRng draws from the operating system
     ids.py     Ids: `agent-<uuid4>` names drawn from an Rng
     host.py    Host: the three together, plus `spawn` for background tasks
+    threads.py in_thread: computing off the event loop
 
 Simulation, for tests; production imports none of it (a Memory with a seed does):
 

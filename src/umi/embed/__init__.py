@@ -6,7 +6,6 @@
     hashed        HashEmbedder: words alone, for tests
     vectors       the rows: which facts wait, which vectors they have
     behind        Behind: embeds what waits, behind the write
-    threads       off the event loop
     simulated     FaultyEmbedder: one that fails and lies under a seed; imported by tests alone
 
 numpy, onnxruntime and tokenizers are imported by the first vector.

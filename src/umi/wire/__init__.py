@@ -10,6 +10,7 @@
     exchange.py           Endpoint; one call: send, read, retry
     quirks.py             where a provider differs from its wire
     listing.py            what a provider says about its models
+    packages.py           download_wheel: weights that come in a package
     openai.py             OpenAIWire (chat completions); openai_request.py writes, openai_reply.py reads
     anthropic.py          AnthropicWire (messages); anthropic_request.py writes, anthropic_reply.py reads
 
