@@ -4,22 +4,16 @@ import asyncio
 import contextlib
 import logging
 import resource
-import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 from kelpie.config import Config
-from kelpie.errors import InvalidInput, StoreError, UmiError
+from kelpie.errors import InvalidInput, StoreError
 from kelpie.server import limits, logs
 from kelpie.server.build import Server, build
+from umi.serve.listening import CannotListen, bind, listen
 
 log = logging.getLogger("kelpie.server")
-
-
-class CannotListen(UmiError):
-    pass
 
 
 def run(config: Config, say: Callable[[str], None] | None = None) -> int:
@@ -67,72 +61,20 @@ def _raise_open_files() -> None:
 
 async def _serve(server: Server, say: Callable[[str], None]) -> None:
     # The socket first: a second server on this port should fail before it looks at the store.
-    listening = _bind(server.config)
+    remedy = "stop what listens there, or choose another port with KELPIE_PORT or --port"
+    listening = bind(server.config.host, server.config.port, remedy=remedy)
     try:
         await server.start()
         try:
-            await _http(server, listening, say)
+            await listen(
+                server.app,
+                listening,
+                lambda address: say(f"kelpie listening on {address}"),
+                backlog=limits.LISTEN_BACKLOG,
+                timeout_keep_alive=limits.CONNECTIONS_IDLE_CLOSE_S,
+                timeout_graceful_shutdown=limits.GRACEFUL_STOP_S,
+            )
         finally:
             await server.stop()
     finally:
         listening.close()
-
-
-def _bind(config: Config) -> socket.socket:
-    """Raises CannotListen."""
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((config.host, config.port))
-    except OSError as error:
-        listening.close()
-        raise CannotListen(
-            f"can't listen on {config.host}:{config.port}: {error.strerror or error};"
-            " stop what listens there, or choose another port with KELPIE_PORT or --port"
-        ) from error
-    listening.set_inheritable(False)
-    return listening
-
-
-def address_of(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-async def _http(server: Server, listening: socket.socket, say: Callable[[str], None]) -> None:
-    import uvicorn
-
-    class Listener(uvicorn.Server):
-        """uvicorn's server, with our signals: its own would end the process before the store is closed."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.handle_exit, number, None)
-            try:
-                yield
-            finally:
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    loop.remove_signal_handler(number)
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                say(f"kelpie listening on {address_of(listening)}")
-
-    options: dict[str, Any] = {
-        "http": "httptools",
-        "ws": "none",
-        "lifespan": "off",
-        "interface": "asgi3",
-        "access_log": False,
-        "log_config": None,
-        "server_header": False,
-        "proxy_headers": False,
-        "backlog": limits.LISTEN_BACKLOG,
-        "timeout_keep_alive": limits.CONNECTIONS_IDLE_CLOSE_S,
-        "timeout_graceful_shutdown": limits.GRACEFUL_STOP_S,
-    }
-    await Listener(uvicorn.Config(server.app, **options)).serve(sockets=[listening])

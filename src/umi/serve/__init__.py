@@ -7,6 +7,7 @@ gate        who may ask, and how much
 keys        bearer keys
 openapi     the operations described
 running     the process
+listening   its socket and signals, which every server of ours has
 client      the same methods from another process
 faces       those methods, made from umi.Memory
 remote      how they ask
