@@ -21,7 +21,6 @@ from kelpie.errors import CallerError, Conflict, GuardFailed, LimitExceeded
 from kelpie.trajectories import steps
 from kelpie.trajectories.records import RememberedTurn, Run
 from umi.entity import Fact
-from umi.hygiene import apply, marks
 from umi.limits import UNIFIED_MEMORY_PROMOTION_INTERVAL_MS
 from umi.memory import Draft, Prepared, Remembered
 from umi.promote import Budget, plan_promote
@@ -118,19 +117,17 @@ class Remembering:
         """What to store, read for names, claims and dates; secrets are not."""
         archive, drafts = self._shop.archive, list[Draft]()
         for one in turn.said:
-            text, secrets = apply(one.text, archive.policy)
             source = {"kind": "message", "agent_id": turn.agent_id, "run_id": errand.id, "message_id": one.message_id}
             drafts.append(
                 Draft(
-                    text=text,
+                    text=one.text,
                     speaker=one.speaker,
                     session=turn.agent_id,
                     source=source,
-                    metadata=dict(marks(secrets)),
                     document_time=turn.at_ms,
                 )
             )
-        return await archive.read(archive.view, errand.tenant, turn.scope, drafts)
+        return await archive.read(archive.view, errand.tenant, turn.scope, archive.without_secrets(drafts))
 
     async def _store(self, errand: Errand, turn: TurnSaid, prepared: list[Prepared], now_ms: int) -> Remembered:
         archive, tenant, scope = self._shop.archive, errand.tenant, turn.scope

@@ -98,7 +98,7 @@ class Archive:
             raise InvalidInput("there is nothing to remember: the text is blank")
         own = [msgspec.structs.replace(one, text=self.echoes.strip(tenant, scope, one.text)) for one in drafts]
         echoes = [draft.text for draft, left in zip(drafts, own, strict=True) if not left.text.strip()]
-        own = self._without_secrets([one for one in own if one.text.strip()])
+        own = self.without_secrets([one for one in own if one.text.strip()])
         done = await self._store(tenant, scope, own, actor, extract=extract, same_text_is_known=True)
         if not echoes:
             return done
@@ -109,10 +109,10 @@ class Archive:
         self, tenant: str, scope: str, drafts: Sequence[Draft], *, extract: bool = False, actor: str | None = None
     ) -> Remembered:
         """Store facts as they are stated, all or none."""
-        own = self._without_secrets(drafts)
+        own = self.without_secrets(drafts)
         return await self._store(tenant, scope, own, actor, extract=extract, same_text_is_known=False)
 
-    def _without_secrets(self, drafts: Sequence[Draft]) -> list[Draft]:
+    def without_secrets(self, drafts: Sequence[Draft]) -> list[Draft]:
         """The drafts as the policy lets them in; what they held is marked in their metadata."""
         own = []
         for draft in drafts:
@@ -194,7 +194,7 @@ class Archive:
     async def recall(self, view: View, tenant: str, scope: str, query: str, **wanted: Any) -> list[Recalled]:
         """As Memory.recall, with bounds in ms; `view` may show what isn't committed. See umi.retrieve.recall."""
         check_text("the query", query)
-        found = await retrieve.recall(
+        return await retrieve.recall(
             view,
             self._index,
             tenant,
@@ -205,9 +205,11 @@ class Archive:
             host=self.host,
             **wanted,
         )
-        # What is true no longer may be said anew, and is no echo then.
+
+    def heard(self, tenant: str, scope: str, found: Sequence[Recalled]) -> None:
+        """Whoever asked was told these facts: `remember` does not take them for news. What is true no longer may be
+        said anew, and is no echo then."""
         self.echoes.note(tenant, scope, [one.fact.text for one in found if one.fact.valid_to_ms is None])
-        return found
 
     async def facts(self, tenant: str, scope: str, page: Page, filters: Mapping[str, Any] | None) -> list[Fact]:
         """A page of facts; with filters, of those that match."""

@@ -219,7 +219,7 @@ class Memory:
         Raises InvalidInput, LimitExceeded.
         """
         check_texts("tags", tags, limits.ENTITY_TAGS_COUNT_MAX, limits.ENTITY_TAG_BYTES_MAX)
-        return await self._archive.recall(
+        found = await self._archive.recall(
             self._archive.view,
             self.tenant,
             self.scope,
@@ -234,6 +234,8 @@ class Memory:
             explain=explain,
             superseded=superseded,
         )
+        self._archive.heard(self.tenant, self.scope, found)
+        return found
 
     async def get(self, fact_id: str) -> Fact | None:
         """A fact that this scope knows, or None."""
