@@ -35,7 +35,7 @@ _HEAD = (
 )
 _TAIL = f"</{NAME}>"
 _WORDS = re.compile(r"\w+")
-_SENTENCES = re.compile(r"[^.!?\n]*[.!?\n]+|[^.!?\n]+$")
+SENTENCES = re.compile(r"[^.!?\n]*[.!?\n]+|[^.!?\n]+$")
 _BLOCK = re.compile(rf"<{NAME}>\n.*?(?:</{NAME}>|\Z)", re.DOTALL)
 _LINE = re.compile(r'^[\s>*-]*\[(?:passage|fact)-[0-9a-f-]{36}\] \d{4,}-\d\d-\d\d: ".*"[ \t]*$', re.MULTILINE)
 
@@ -107,7 +107,7 @@ async def _found(workshop: Workshop, tenant: str, scope: str, query: str) -> lis
             workshop.filled.clear()
         workshop.filled.add((tenant, scope))
     found = await archive.recall(view, tenant, scope, query)
-    sentences = [one.strip() for one in _SENTENCES.findall(query) if one.strip()]
+    sentences = [one.strip() for one in SENTENCES.findall(query) if one.strip()]
     if found or len(sentences) < 2:
         return found
     best: dict[str, Recalled] = {}
@@ -121,7 +121,7 @@ async def _found(workshop: Workshop, tenant: str, scope: str, query: str) -> lis
 def _has_much_of(text: str, fact: str) -> bool:
     """Whether most words of a sentence of the fact are in the text: only then a closer look is worth its time."""
     words = set(_WORDS.findall(text.casefold()))
-    for sentence in _SENTENCES.findall(fact.casefold()):
+    for sentence in SENTENCES.findall(fact.casefold()):
         said = set(_WORDS.findall(sentence))
         if said and 2 * len(said & words) >= len(said):
             return True

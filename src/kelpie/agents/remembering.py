@@ -6,7 +6,6 @@ Promotion into core memory is an errand of its own: it looks at the whole scope 
 """
 
 import logging
-import re
 from collections.abc import Sequence
 
 import msgspec
@@ -15,7 +14,7 @@ from kelpie.actors import Errand, Outbox
 from kelpie.actors.outbox import find, plan_done
 from kelpie.agents import limits
 from kelpie.agents.agent import AgentMemory, actor_id
-from kelpie.agents.recalling import news_of
+from kelpie.agents.recalling import SENTENCES, news_of
 from kelpie.agents.scene import Workshop
 from kelpie.errors import CallerError, Conflict, GuardFailed, LimitExceeded
 from kelpie.trajectories import steps
@@ -31,7 +30,6 @@ log = logging.getLogger(__name__)
 REMEMBER, PROMOTE = "remember", "promote"
 # People's blocks have bounds of their own here; what counts against core memory's are blocks with a type.
 _BUDGET = Budget(typed_only=True)
-_SENTENCES = re.compile(r"[^.!?\n]*[.!?\n]+|[^.!?\n]+$")
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -208,4 +206,4 @@ def _bounded(text: str) -> str:
 
 def only_asks(text: str) -> bool:
     """Whether every sentence is a question: asking is no news."""
-    return all(one.strip().endswith("?") for one in _SENTENCES.findall(text) if one.strip())
+    return all(one.strip().endswith("?") for one in SENTENCES.findall(text) if one.strip())

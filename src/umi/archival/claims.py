@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from umi.archival.facts import fact_from_row
 from umi.archival.keys import name_key
-from umi.archival.schema import FACT_COLUMNS, REVISION
+from umi.archival.schema import REVISION, columns_of
 from umi.entity import Claim, Fact
 from umi.storage import Row, View
 
 _KEYS_PER_QUERY = 100
-_F_COLUMNS = ", ".join(f"f.{name.strip()}" for name in FACT_COLUMNS.split(","))
+_F_COLUMNS = columns_of("f")
 _OF_KEYS = (
     f"SELECT f.seq, c.subject, c.attribute, c.value, {_F_COLUMNS} FROM claim c JOIN fact f ON f.seq = c.fact_seq"
     " WHERE c.tenant = ? AND c.scope = ? AND f.known_to_ms IS NULL AND {these} ORDER BY f.seq"

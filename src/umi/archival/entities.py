@@ -6,6 +6,7 @@ import msgspec
 
 from umi import limits
 from umi.archival.keys import name_key
+from umi.archival.schema import columns_of
 from umi.dst.ids import named_uuid
 from umi.entity import Entity, Mention
 from umi.errors import NotFound
@@ -110,7 +111,7 @@ async def list_entities(view: View, tenant: str, scope: str, page: Page, *, type
 
 async def of_fact(view: View, tenant: str, scope: str, fact_id: str) -> list[Entity]:
     """What a fact mentions, in the order it was first mentioned anywhere."""
-    columns = ", ".join(f"e.{name.strip()}" for name in COLUMNS.split(","))
+    columns = columns_of("e", COLUMNS)
     rows = await view.fetch(
         f"SELECT {columns} FROM fact f JOIN mention m ON m.fact_seq = f.seq JOIN entity e ON e.seq = m.entity_seq"
         " WHERE f.tenant = ? AND f.scope = ? AND f.id = ? ORDER BY e.seq",

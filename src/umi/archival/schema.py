@@ -106,3 +106,8 @@ PAST_COLUMNS = FACT_COLUMNS.replace(" id,", " fact_id,", 1)
 WHY_COLUMNS = "action, actor, reason, change_id"
 # How far a scope has come: what a plan that rests on it is guarded by.
 REVISION = "SELECT revision FROM fact_scope WHERE tenant = ? AND scope = ?"
+
+
+def columns_of(alias: str, columns: str = FACT_COLUMNS) -> str:
+    """The same columns of a table under another name, for a join."""
+    return ", ".join(f"{alias}.{name.strip()}" for name in columns.split(","))

@@ -475,7 +475,7 @@ def _as_of(as_of: tuple[Moment | None, Moment | None] | None) -> tuple[int | Non
     if not isinstance(as_of, tuple | list) or len(as_of) != 2:
         raise InvalidInput(f"as_of is a pair (valid, known), not {shown(as_of)}")
     valid, known = (None if one is None else moment_ms("as_of", one) for one in as_of)
-    return valid, past.LATEST_MS if known is None else known
+    return valid, known
 
 
 def _simulated(seed: int | str, host: Host) -> Database:

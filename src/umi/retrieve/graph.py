@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from umi import limits
-from umi.archival import FACT_COLUMNS, fact_from_row
+from umi.archival import fact_from_row
 from umi.archival.keys import name_key
-from umi.archival.schema import PAST_COLUMNS
+from umi.archival.schema import PAST_COLUMNS, columns_of
 from umi.entity import Claim, Fact, check_size
 from umi.errors import InvalidInput
 from umi.index.past import BELIEVED, PAST, believed_params
 from umi.storage import View
 
 _KEYS_AT_ONCE = 500
-_COLUMNS = ", ".join(f"f.{name.strip()}" for name in FACT_COLUMNS.split(","))
-_PAST_COLUMNS = ", ".join(f"f.{name.strip()}" for name in PAST_COLUMNS.split(","))
+_COLUMNS = columns_of("f")
+_PAST_COLUMNS = columns_of("f", PAST_COLUMNS)
 _SEQS = (
     "(SELECT fact_seq FROM claim WHERE tenant = ?1 AND scope = ?2 AND subject IN ({keys})"
     " UNION SELECT fact_seq FROM claim WHERE tenant = ?1 AND scope = ?2 AND value IN ({keys}))"

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from umi import limits
-from umi.archival import FACT_COLUMNS, fact_from_row
-from umi.archival.schema import PAST_COLUMNS
+from umi.archival import fact_from_row
+from umi.archival.history import LATEST_MS
+from umi.archival.schema import PAST_COLUMNS, columns_of
 from umi.dst import Host
 from umi.embed import Embedder, embedded
 from umi.entity import Fact, Recalled, check_size, shown
@@ -29,8 +30,8 @@ if TYPE_CHECKING:  # numpy is imported by the first recall
     from umi.retrieve.ranking import Pass
 
 _Span = tuple[int | None, int | None]
-_COLUMNS = ", ".join(f"f.{name.strip()}" for name in FACT_COLUMNS.split(","))
-_PAST_COLUMNS = ", ".join(f"f.{name.strip()}" for name in PAST_COLUMNS.split(","))
+_COLUMNS = columns_of("f")
+_PAST_COLUMNS = columns_of("f", PAST_COLUMNS)
 _MENTIONS = (
     "SELECT m.fact_seq, e.seq, e.mentions FROM entity e JOIN mention m ON m.entity_seq = e.seq"
     " WHERE e.tenant = ? AND e.scope = ? AND e.mentions <= ? AND e.key IN ({marks})"
@@ -147,7 +148,7 @@ class _Search:
     def _at(self) -> tuple[int | None, int]:
         assert self._wanted.as_of is not None, "asked of another time"
         valid_ms, known_ms = self._wanted.as_of
-        return valid_ms, self._wanted.now_ms if known_ms is None else known_ms
+        return valid_ms, LATEST_MS if known_ms is None else known_ms
 
     async def run(self, question: Question, vector: "NDArray[np.float32] | None" = None) -> "Pass":
         from umi.retrieve.channels import run
