@@ -1,6 +1,8 @@
 """The demo: the main job end to end on real data.
 
-script      what it shows and claims
-server      a real `kelpie serve` in a process of its own, so that it can be killed
-warehouse   every flight out of New York City in 2013 as a DuckDB file; flights.yaml is its semantic model
+company       a made-up SaaS company as a DuckDB file; company.yaml is its semantic model
+company_life  what happens there: sign-ups, trials, changes of plan, invoices, refunds, churn
+script        what it shows and claims
+server        a real `kelpie serve` in a process of its own, so that it can be killed
+warehouse     every flight out of New York City in 2013 as a DuckDB file; flights.yaml is its semantic model
 """
