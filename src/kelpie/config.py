@@ -7,7 +7,31 @@ import msgspec
 
 from kelpie.errors import InvalidInput
 
+DEFAULT_TENANT = "default"
+SECRET_PREFIX = "KELPIE_SECRET_"  # noqa: S105 - a name, no secret
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+
+
+class KeyOwner(msgspec.Struct, frozen=True):
+    """Whose a key is: a tenant's, for everybody there, or for the people and teams alone that are named.
+
+    people  handles and team names; empty for everybody
+    """
+
+    tenant: str
+    people: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(text: str) -> "KeyOwner":
+        """As it is written: "acme", or "acme:anna+finance"; without a tenant it is the default one's.
+
+        Raises InvalidInput for a list of people that names nobody: it must not mean everybody.
+        """
+        tenant, limited, names = text.partition(":")
+        people = tuple(name.strip() for name in names.split("+")) if limited else ()
+        if not all(people):
+            raise InvalidInput(f"a key of '{text}' names nobody where it limits whom it speaks for")
+        return KeyOwner(tenant.strip() or DEFAULT_TENANT, people)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +40,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8283
     data_folder: str = "./kelpie-data"
-    keys: dict[str, str] = {}  # bearer key -> tenant; empty: no key is asked for, on loopback only
+    keys: dict[str, str] = {}  # bearer key -> its owner, see KeyOwner; empty: no key is asked for, on loopback only
     log_level: str = "info"
     log_format: str = "text"  # "text" for people, "json" for machines
     otlp_endpoint: str | None = None
@@ -30,6 +54,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ollama_base_url: str | None = None
     vllm_base_url: str | None = None
     vllm_handle_base: str | None = None
+    connection_secrets: dict[str, str] = {}  # KELPIE_SECRET_… -> a password that connections may name
 
     @property
     def is_loopback(self) -> bool:
@@ -38,7 +63,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> list[str]:
         """Values that must never be printed."""
-        return [value for value in (self.openai_api_key, self.anthropic_api_key, *self.keys) if value]
+        kept = (self.openai_api_key, self.anthropic_api_key, *self.keys, *self.connection_secrets.values())
+        return [value for value in kept if value]
 
 
 # Environment variable -> field. The order is the order of docs/configuration.md.
@@ -92,6 +118,9 @@ def from_environment(environment: Mapping[str, str], **given: object) -> Config:
         text = environment.get(variable, "").strip()
         if text:
             values[field] = _parse(variable, field, text)
+    values["connection_secrets"] = {
+        name: text for name, text in environment.items() if name.startswith(SECRET_PREFIX) and text
+    }
     values.update({field: value for field, value in given.items() if value is not None})
     config = Config(**values)  # type: ignore[arg-type]  # each value was parsed for its field
     if not config.is_loopback and not config.keys:
@@ -120,11 +149,15 @@ def _parse(variable: str, field: str, text: str) -> object:
 
 
 def _parse_keys(text: str) -> dict[str, str]:
-    """`tenant=key` pairs, or a bare key for the default tenant, separated by commas."""
+    """`owner=key` pairs, or a bare key for the default tenant, separated by commas."""
     keys: dict[str, str] = {}
     for number, part in enumerate(text.split(","), 1):
-        tenant, _, key = part.strip().rpartition("=")
+        owner, _, key = part.strip().rpartition("=")
         if len(key) < KEY_CHARS_MIN:
             raise InvalidInput(f"key {number} of KELPIE_KEYS is shorter than {KEY_CHARS_MIN} characters")
-        keys[key] = tenant or "default"
+        try:
+            KeyOwner.of(owner)
+        except InvalidInput as error:
+            raise InvalidInput(f"key {number} of KELPIE_KEYS: {error}") from None
+        keys[key] = owner or DEFAULT_TENANT
     return keys

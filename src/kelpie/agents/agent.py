@@ -8,6 +8,7 @@ import msgspec
 from kelpie.actors import ActorId, plan_forget
 from kelpie.agents import limits
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
+from kelpie.people import NOBODY, Speaker, scopes
 from kelpie.trajectories.schema import of_agent_deleted
 from umi import archival, core, embed
 from umi.entity import check_text
@@ -43,7 +44,9 @@ MIGRATIONS = [
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX agent_tool_tool ON agent_tool (tenant, tool_id);
         """,
-    )
+    ),
+    # The key of the speaker whose conversation an agent is; empty for one that is nobody's.
+    Migration("kelpie.agents", 2, "ALTER TABLE agent ADD COLUMN belongs_to TEXT NOT NULL DEFAULT ''"),
 ]
 
 
@@ -117,6 +120,12 @@ def exists(who: ActorId) -> Changes:
     return Changes().guard("agent", SELECT_AGENT, who.tenant, who.key)
 
 
+def belongs_to(who: ActorId, speaker: Speaker) -> Changes:
+    """The guard that an agent is there and is this speaker's conversation: two people never share one."""
+    sql = "SELECT 1 FROM agent WHERE tenant = ? AND id = ? AND belongs_to = ?"
+    return Changes().guard("agent", sql, who.tenant, who.key, speaker.key)
+
+
 def check(agent: Agent) -> None:
     """Raise InvalidInput or LimitExceeded for what can't be stored."""
     if not _NAME.fullmatch(agent.name):
@@ -139,13 +148,18 @@ def _check_scope(scope: str | None) -> None:
         raise InvalidInput("the scope of the agent's memory is blank; leave it out for a memory of its own")
     if (size := len(scope.encode())) > SCOPE_BYTES_MAX:
         raise LimitExceeded("the scope of the agent's memory", size, SCOPE_BYTES_MAX, "bytes")
+    if scopes.is_reserved(scope):
+        raise InvalidInput(f"the scope '{scope}' is kept for what people hold to; no agent's memory may be there")
 
 
-def plan_create(agent: Agent) -> Changes:
-    """Insert the agent and its tags. Blocks, tools and messages are added by their own plans in the same commit."""
+def plan_create(agent: Agent, speaker: Speaker = NOBODY) -> Changes:
+    """Insert the agent and its tags. Blocks, tools and messages are added by their own plans in the same commit.
+
+    speaker  whose conversation it is, for ever: no change of the agent touches that
+    """
     check(agent)
     changes = Changes().write(
-        "INSERT INTO agent VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO agent VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
         agent.tenant,
         agent.id,
         agent.name,
@@ -153,6 +167,7 @@ def plan_create(agent: Agent) -> Changes:
         agent.version,
         agent.created_at_ms,
         agent.updated_at_ms,
+        speaker.key,
     )
     return changes.extend(_plan_tags(agent))
 

@@ -9,6 +9,7 @@ from kelpie.agents.agent import Agent
 from kelpie.agents.context import system_prompt
 from kelpie.agents.scene import Workshop
 from kelpie.errors import Conflict, LimitExceeded
+from kelpie.people import NOBODY, Speaker
 from kelpie.tools import custom
 from kelpie.tools import limits as tool_limits
 from kelpie.trajectories import messages
@@ -20,13 +21,15 @@ from umi.wire.types import Message
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new agent is made of. `blocks` are new ones, `block_ids` and `tool_ids` exist already."""
+    """What a new agent is made of. `blocks` are new ones, `block_ids` and `tool_ids` exist already; it takes messages
+    for `speaker` alone."""
 
     agent: Agent
     blocks: list[Block] = []
     block_ids: list[str] = []
     tool_ids: list[str] = []
     tool_names: list[str] = []
+    speaker: Speaker = NOBODY
 
 
 async def create(workshop: Workshop, draft: Draft) -> Agent:
@@ -39,7 +42,7 @@ async def create(workshop: Workshop, draft: Draft) -> Agent:
     blocks = [*attached, *draft.blocks]
     check_labels(blocks)
     tool_ids = await _tool_ids(view, tenant, draft)
-    changes = agents.plan_create(draft.agent)
+    changes = agents.plan_create(draft.agent, draft.speaker)
     for block in draft.blocks:
         changes.extend(core.plan_create(block))
     for block in blocks:

@@ -6,6 +6,7 @@ the same agent, and after a restart `recover` finds it in the store.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,11 +27,13 @@ from kelpie.errors import (
     GuardFailed,
     InvalidInput,
     NotFound,
+    NotPermitted,
     QueueFull,
     StoreClosed,
     StoreError,
     UmiError,
 )
+from kelpie.people import NOBODY
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import runs
 from kelpie.trajectories.records import Run, RunInput, RunOptions
@@ -51,7 +54,8 @@ class Inbox:
     async def accept(self, tenant: str, agent_id: str, incoming: Sequence[RunInput], options: RunOptions) -> RunStream:
         """Acknowledge messages to an agent: when this returns, the run is durable and will reach an end.
 
-        Raises NotFound, QueueFull (nothing was stored), InvalidInput, StoreError.
+        Raises NotFound, NotPermitted (the agent is somebody else's conversation), QueueFull (nothing was stored),
+        InvalidInput, StoreError.
         """
         if not 1 <= len(incoming) <= trajectory_limits.RUN_INPUT_MESSAGES_MAX:
             raise InvalidInput(
@@ -73,7 +77,7 @@ class Inbox:
         )
         ref = self.silo.ref(ACTOR_KIND, agent_id, tenant)
         try:
-            changes = agents.exists(ref.actor_id).extend(runs.plan_accept(run))
+            changes = agents.belongs_to(ref.actor_id, options.speaker or NOBODY).extend(runs.plan_accept(run))
         except UnicodeEncodeError as error:
             raise InvalidInput(f"a message holds {error.object[error.start]!a}, which is no character") from None
         ref.reserve()
@@ -88,7 +92,8 @@ class Inbox:
             # has to be worked on all the same. And mail is in the order of acknowledgement, however tasks run.
             await self._workshop.database.commit(changes.after(told))
         except GuardFailed:
-            raise NotFound(f"no agent has the id '{agent_id}'") from None
+            await agents.get(View(self._workshop.database), tenant, agent_id)
+            raise NotPermitted(f"agent '{agent_id}' is the conversation of somebody else") from None
         except CommitUnknown as unknown:
             await self._end_doubt(run, place.handed_on(), changes, told, unknown)
         finally:
@@ -146,6 +151,23 @@ class Inbox:
     def stream_of(self, run_id: str) -> RunStream | None:
         """The events of a run that is under way in this process."""
         return self._open.get(run_id)
+
+    async def cancel(self, tenant: str, run_id: str) -> Run:
+        """End a run that is under way: what it waits for is stopped. Returns the run as it ended, or as it is if that
+        takes long: one behind others ends when its turn comes.
+
+        Raises NotFound, Conflict if it has ended already or another process has it.
+        """
+        stream = self._open.get(run_id)
+        if stream is None or stream.run.tenant != tenant:
+            run = await runs.get(View(self._workshop.database), tenant, run_id)
+            why = "has ended already" if run.completed_at_ms is not None else "is not under way in this server"
+            raise Conflict(f"run '{run_id}' {why}: there is nothing to cancel")
+        stream.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with self._workshop.host.clock.timeout(limits.CANCEL_WAIT_MS_MAX):
+                await stream.wait()
+        return stream.run
 
     @property
     def open(self) -> int:

@@ -13,6 +13,7 @@ CONTEXT_SHRINKS_MAX = 5  # times a step is asked again with half the history bec
 OUTPUT_TOKENS_RESERVED_SHARE = 0.15  # of the context window, left for the reply
 STORE_CALL_ATTEMPTS_MAX = 20  # times a step's store tools are planned anew because another writer was first
 ACCEPT_DOUBT_MS_MAX = 10_000  # a sender waits that long for a store that does not say whether its message is there
+CANCEL_WAIT_MS_MAX = 5_000  # for a run that is cancelled to end
 RUN_RETRY_DELAY_MS = 1_000
 RUN_RETRY_DELAY_MS_MAX = 60_000
 RUN_FENCED_DELAY_MS_MAX = 600_000  # two processes that want one run: one of them has to wait for longer than it takes

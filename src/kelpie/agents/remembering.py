@@ -21,7 +21,7 @@ from kelpie.trajectories import steps
 from kelpie.trajectories.records import RememberedTurn, Run
 from umi.entity import Fact
 from umi.limits import UNIFIED_MEMORY_PROMOTION_INTERVAL_MS
-from umi.memory import Draft, Prepared, Remembered
+from umi.memory import Draft, Reading, Remembered
 from umi.promote import Budget, plan_promote
 from umi.storage import Changes, View
 
@@ -101,7 +101,7 @@ class Remembering:
     async def remember(self, errand: Errand) -> None:
         turn, now_ms = msgspec.convert(errand.body, TurnSaid), self._shop.host.clock.now_ms()
         try:
-            await self._store(errand, turn, await self._prepared(errand, turn), now_ms)
+            await self._store(errand, turn, now_ms)
         except _Void:
             self._shop.archive.wake(errand.tenant, turn.scope)
         except (GuardFailed, Conflict):
@@ -111,7 +111,7 @@ class Remembering:
             refused = RememberedTurn(scope=turn.scope, at_ms=now_ms, refused=str(error)[: limits.REFUSAL_CHARS_MAX])
             await self._end(errand, steps.plan_remembered(errand.tenant, errand.id, refused))
 
-    async def _prepared(self, errand: Errand, turn: TurnSaid) -> list[Prepared]:
+    async def _read(self, errand: Errand, turn: TurnSaid) -> Reading:
         """What to store, read for names, claims and dates; secrets are not."""
         archive, drafts = self._shop.archive, list[Draft]()
         for one in turn.said:
@@ -127,19 +127,22 @@ class Remembering:
             )
         return await archive.read(archive.view, errand.tenant, turn.scope, archive.without_secrets(drafts))
 
-    async def _store(self, errand: Errand, turn: TurnSaid, prepared: list[Prepared], now_ms: int) -> Remembered:
+    async def _store(self, errand: Errand, turn: TurnSaid, now_ms: int) -> Remembered:
         archive, tenant, scope = self._shop.archive, errand.tenant, turn.scope
         why = archive.why("add", actor=turn.agent_id)
-        read: Errand | None = errand  # a moment ago
+        reading: Reading | None = None
 
         async def plan() -> tuple[Remembered, Changes]:
-            nonlocal read
-            there, read = read or await find(archive.view, errand), None
+            nonlocal reading
+            there = errand if reading is None else await find(archive.view, errand)  # at first it was read just now
             if there is None:
                 raise _Void
-            remembered, changes = await archive.plan_remember(
-                archive.view, tenant, scope, prepared, why, same_text_is_known=True
-            )
+            before = None
+            if reading is None:
+                reading = await self._read(errand, turn)
+                before = reading.before
+            how = (archive.view, tenant, scope, reading.prepared, why)
+            remembered, changes = await archive.plan_remember(*how, same_text_is_known=True, before=before)
             record = RememberedTurn(
                 scope=scope,
                 at_ms=now_ms,

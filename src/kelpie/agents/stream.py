@@ -1,7 +1,8 @@
 """What a run tells those who watch it: provisional pieces, then what was committed, then its end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -37,6 +38,11 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 RunEvent = Provisional | Committed | Ended
+T = TypeVar("T")
+
+
+class Cancelled(Exception):
+    """The run was cancelled while the turn waited for something; that has stopped."""
 
 
 class RunStream:
@@ -49,6 +55,8 @@ class RunStream:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.ended: Ended | None = None
+        self.is_cancelled = False
+        self._waiting: asyncio.Task[Any] | None = None  # the turn, while it waits for a model or a tool
         self._over = asyncio.Event()
         self._past: list[Committed] = []
         self._pieces: list[Provisional] = []  # since the last commit
@@ -62,6 +70,39 @@ class RunStream:
     def committed_ids(self) -> set[str]:
         """The messages that were published as committed."""
         return {message.id for event in self._past for message in event.messages}
+
+    def cancel(self) -> None:
+        """Ask the turn to end: what it waits for is stopped, what was committed stays, and the run ends as cancelled.
+        A run that has ended, or that another process has, is not touched by it."""
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            if self._waiting is not None:
+                self._waiting.cancel()
+
+    async def until_cancelled(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. Raises Cancelled, once `work` has stopped, if the run is cancelled meanwhile."""
+        if self.is_cancelled:
+            work.close()
+            raise Cancelled
+        task = asyncio.current_task()
+        assert task is not None, "a turn is a task"
+        self._waiting = task
+        try:
+            result = await work
+        except asyncio.CancelledError:
+            self._waiting = None
+            if self.is_cancelled and task.uncancel() == 0:
+                raise Cancelled from None
+            raise  # the process stops, or the actor does
+        except BaseException:
+            self._waiting = None
+            if self.is_cancelled:
+                task.uncancel()  # it came while `work` failed by itself
+            raise
+        self._waiting = None
+        if self.is_cancelled:
+            task.uncancel()  # it came while `work` was past caring
+        return result
 
     def begin_attempt(self) -> None:
         self._pieces.clear()  # what an earlier attempt had heard of a reply will not be committed

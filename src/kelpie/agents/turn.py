@@ -20,15 +20,18 @@ from kelpie.agents.recalling import Recollection, recall, recall_again
 from kelpie.agents.remembering import plan_errand
 from kelpie.agents.replies import mended
 from kelpie.agents.scene import Scene, Workshop
-from kelpie.agents.stream import Committed, Ended, RunStream
+from kelpie.agents.stream import Cancelled, Committed, Ended, RunStream
 from kelpie.agents.work import Performed, Publish, Work, interrupted_body, step_ended, unwritten
 from kelpie.errors import CallerError, Conflict, GuardFailed, MissingExtra, ModelError
 from kelpie.events import RunEnded
-from kelpie.tools.tool import ToolContext
+from kelpie.people.speaker import NOBODY
+from kelpie.tools.tool import Outcome, ToolContext
 from kelpie.trajectories import content, messages, runs, steps
 from kelpie.trajectories.records import OPEN_STATUSES, Run, RunStatus, Step, StopReason, StoredMessage
 from umi.storage import Changes, View
 from umi.wire.types import Message, Reply, Request
+
+CANCELLED_TEXT = "stopped: the run was cancelled"
 
 
 class Turn:
@@ -121,7 +124,10 @@ class Turn:
                 model_version=now.card.version,
                 context_window_tokens=now.agent.context_window_tokens or now.card.context_window_tokens,
             )
-            reply = await self._ask(now, incoming, message_id, step.id)
+            reply = await self._stream.until_cancelled(self._ask(now, incoming, message_id, step.id))
+        except Cancelled:
+            await self._cancel(self._incoming(None))
+            return
         except ModelError as error:
             duration_ms = clock.monotonic_ms() - started_ms
             await self._fail(msgspec.structs.replace(step, model_duration_ms=duration_ms), incoming, error)
@@ -261,7 +267,7 @@ class Turn:
             if attempt == limits.STORE_CALL_ATTEMPTS_MAX:
                 kept = {call.number: unwritten(kept.get(call.number)) for call in work.prepared}
             outcomes, planned = await self._perform(work, kept)
-            stop = work.stop(outcomes, self._run.options.max_steps)
+            stop = "cancelled" if self._stream.is_cancelled else work.stop(outcomes, self._run.options.max_steps)
             offset = 0 if with_intents else len(work.incoming) + 1
             results = self._all_stored(work.result_bodies(outcomes), work.step.id, offset)
             done = msgspec.structs.replace(
@@ -295,7 +301,7 @@ class Turn:
         self._shop.events.emit(step_ended(step))
         self._publish(step, fresh, streamed=work.streamed and not with_intents)
         if stop is not None:
-            self._end("completed", stop)
+            self._end(_status(stop), stop)
 
     async def _perform(self, work: Work, kept: dict[int, Performed]) -> tuple[list[Performed], Changes]:
         """Run the calls in order; each sees what the earlier ones planned. Outside outcomes go into `kept`."""
@@ -313,8 +319,15 @@ class Turn:
                     host=self._shop.host,
                     archive=self._shop.archive,
                     agent_metadata=work.scene.agent.metadata,
+                    speaker=self._run.options.speaker or NOBODY,
+                    said=self._run.input,
+                    model=work.scene.card.handle,
                 )
-                outcome, duration_ms = await calls.run(prepared, context, self._shop.events)
+                try:
+                    work_done = calls.run(prepared, context, self._shop.events)
+                    outcome, duration_ms = await self._stream.until_cancelled(work_done)
+                except Cancelled:
+                    outcome, duration_ms = Outcome(CANCELLED_TEXT, is_error=True), 0.0
                 if prepared.is_outside:
                     kept[prepared.number] = (outcome, duration_ms)
             else:
@@ -332,7 +345,7 @@ class Turn:
     async def _plan_run(self, stop: StopReason | None) -> Changes:
         if stop is None:
             return runs.plan_start(self._run)
-        return await self._plan_end("completed", stop, self._shop.host.clock.now_ms())
+        return await self._plan_end(_status(stop), stop, self._shop.host.clock.now_ms())
 
     async def _plan_end(
         self, status: RunStatus, stop: StopReason, now_ms: int, error: dict[str, Any] | None = None
@@ -368,6 +381,14 @@ class Turn:
         self._steps.append(failed)
         self._shop.events.emit(step_ended(failed))
         self._end("failed", stop, record)
+
+    async def _cancel(self, incoming: list[StoredMessage]) -> None:
+        """End the run between two steps. What was sent stays in the history."""
+        now_ms = self._shop.host.clock.now_ms()
+        changes = messages.plan_add(incoming).extend(await self._plan_end("cancelled", "cancelled", now_ms))
+        await self._placement.commit(changes)
+        self._history.append(incoming)
+        self._end("cancelled", "cancelled")
 
     async def _interrupt(self, step: Step) -> None:
         """Answer the intents a stopped process left behind, so that the model learns what is unknown."""
@@ -415,3 +436,8 @@ class Turn:
 
     def _publish(self, step: Step, fresh: list[StoredMessage], *, streamed: bool) -> None:
         self._stream.publish(Committed(step, fresh, streamed))
+
+
+def _status(stop: StopReason) -> RunStatus:
+    """How a run ends whose last step was committed."""
+    return "cancelled" if stop == "cancelled" else "completed"

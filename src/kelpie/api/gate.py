@@ -77,9 +77,10 @@ def _identify(house: House, scope: Scope) -> tuple[int, str] | None:
         # Without keys only this machine may call. A web page that had its name resolved to 127.0.0.1 is not it.
         return 403, "without keys this server answers to localhost and IP addresses only; set KELPIE_KEYS"
     try:
-        scope["kelpie.tenant"] = house.keys.tenant_of(_header(headers, b"authorization"))
+        owner = house.keys.owner_of(_header(headers, b"authorization"))
     except NotAuthenticated as error:
         return error.http_status, str(error)
+    scope["kelpie.tenant"], scope["kelpie.people"] = owner.tenant, owner.people
     return None
 
 

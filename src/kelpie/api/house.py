@@ -10,7 +10,11 @@ from kelpie.agents.inbox import Inbox
 from kelpie.agents.scene import Workshop
 from kelpie.analyst.service import Analyst
 from kelpie.api.auth import Keys
+from kelpie.errors import NotFound, NotPermitted
 from kelpie.models.model import ModelCard
+from kelpie.people.resolving import resolve_within, within
+from kelpie.people.speaker import Speaker
+from kelpie.trajectories import runs
 from umi.storage import View
 
 
@@ -43,11 +47,15 @@ class House:
 
 
 class Caller(NamedTuple):
-    """One request's view of the house: whose data it may see, and how to read them."""
+    """One request's view of the house: whose data it may see, and how to read them.
+
+    people  whom its key may speak for, empty for everybody of the tenant
+    """
 
     house: House
     tenant: str
     view: View
+    people: tuple[str, ...] = ()
 
     @property
     def workshop(self) -> Workshop:
@@ -60,10 +68,36 @@ class Caller(NamedTuple):
     def now_ms(self) -> int:
         return self.house.workshop.host.clock.now_ms()
 
+    async def speaker(self, as_: str | None) -> Speaker:
+        """Whom the request is for. Raises NotFound, InvalidInput, and NotPermitted for whom the key doesn't speak."""
+        return await resolve_within(self.view, self.tenant, self.people, as_)
+
+    async def check_sees(self, run_id: str) -> None:
+        """Raise NotFound where the key is limited to people and the run was for somebody else."""
+        if self.people:
+            run = await runs.get(self.view, self.tenant, run_id)
+            allowed = await within(self.view, self.tenant, self.people)
+            if run.options.speaker is None or run.options.speaker.key not in {one.key for one in allowed}:
+                raise NotFound("there is nothing of that id for those this key speaks for")
+
 
 def caller(request: Request) -> Caller:
+    """For a route that shows or changes what is a whole tenant's: most of them.
+
+    Raises NotPermitted for a key that speaks for a few people alone.
+    """
+    who = caller_for_people(request)
+    if who.people:
+        raise NotPermitted(
+            f"this key speaks for {', '.join(who.people)} alone: it asks questions for them and keeps their conventions"
+        )
+    return who
+
+
+def caller_for_people(request: Request) -> Caller:
+    """For a route that looks at `Caller.people` itself: by `speaker` or `check_sees`."""
     house: House = request.app.state.house
-    return Caller(house, request.scope["kelpie.tenant"], View(house.workshop.database))
+    return Caller(house, request.scope["kelpie.tenant"], View(house.workshop.database), request.scope["kelpie.people"])
 
 
 def is_sdk_1(request: Request) -> bool:

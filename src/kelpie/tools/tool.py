@@ -1,10 +1,12 @@
 """What a tool is: a description for the model, a function, and how far it reaches."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kelpie.people.speaker import NOBODY, Speaker
 from kelpie.tools import limits
+from kelpie.trajectories.records import RunInput
 from umi.dst import Host
 from umi.memory import Archive
 from umi.storage import Changes, View
@@ -15,7 +17,12 @@ Reach = Literal["store", "outside"]
 
 @dataclass(slots=True)
 class ToolContext:
-    """Who calls, and what it may look at. `view` sees what earlier calls of the same step planned."""
+    """Who calls, and what it may look at. `view` sees what earlier calls of the same step planned.
+
+    speaker  whom the run is for: bound when it was accepted, whatever is said in it
+    said     the run's own input, word for word: what a person asked for, and nothing that data or a model added
+    model    the handle of the model that called and will read the outcome; "" if nobody says
+    """
 
     tenant: str
     agent_id: str
@@ -26,6 +33,9 @@ class ToolContext:
     host: Host
     archive: Archive
     agent_metadata: Mapping[str, Any] = field(default_factory=dict)
+    speaker: Speaker = NOBODY
+    said: Sequence[RunInput] = ()
+    model: str = ""
 
 
 @dataclass(slots=True)

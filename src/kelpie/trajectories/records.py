@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from kelpie.people.speaker import Speaker
 from umi.wire.types import Message, Usage
 
 RunStatus = Literal["created", "running", "completed", "failed", "cancelled"]
@@ -45,12 +46,16 @@ class RunInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a sender may set for one run."""
+    """What a sender may set for one run.
+
+    speaker  whom it is for, as the server found when it accepted the run: never what a message or a model says
+    """
 
     max_steps: int = 50
     stream_tokens: bool = False
     background: bool = False
     model: str | None = None  # another handle than the agent's own, for this run
+    speaker: Speaker | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

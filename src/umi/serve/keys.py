@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 from umi import limits
 from umi.errors import InvalidInput, NotAllowed
@@ -10,27 +11,28 @@ from umi.errors import InvalidInput, NotAllowed
 DEFAULT_TENANT = "default"
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 _SCHEME = "bearer "
+Owner = TypeVar("Owner")
 
 
-class KeyRing:
-    """Tenants by the hash of their keys, so that the keys themselves are held nowhere."""
+class KeyRing(Generic[Owner]):
+    """Whose a key is, by its hash, so that the keys themselves are held nowhere."""
 
-    def __init__(self, keys: Iterable[tuple[str, str]]) -> None:
-        self._tenants = [(hashlib.sha256(key.encode()).digest(), tenant) for key, tenant in keys]
+    def __init__(self, keys: Iterable[tuple[str, Owner]]) -> None:
+        self._owners = [(hashlib.sha256(key.encode()).digest(), owner) for key, owner in keys]
 
     def __bool__(self) -> bool:
-        return bool(self._tenants)
+        return bool(self._owners)
 
-    def tenant_of(self, authorization: str | None) -> str:
-        """The tenant of an Authorization header. Raises NotAllowed, never naming what was sent."""
+    def owner_of(self, authorization: str | None) -> Owner:
+        """Whose the key of an Authorization header is. Raises NotAllowed, never naming what was sent."""
         if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
             raise NotAllowed("a key is required: send the header 'Authorization: Bearer <key>'")
         given = hashlib.sha256(authorization[len(_SCHEME) :].strip().encode()).digest()
-        found: str | None = None
-        for digest, tenant in self._tenants:
+        found: Owner | None = None
+        for digest, owner in self._owners:
             # Every key is compared, and each in constant time: how long it takes says nothing about any of them.
             if hmac.compare_digest(digest, given):
-                found = tenant
+                found = owner
         if found is None:
             raise NotAllowed("the key is not known to this server")
         return found
@@ -67,4 +69,4 @@ class Keys:
     def tenant_of(self, authorization: str | None) -> str | None:
         """The tenant of an Authorization header; None without keys: any. Raises NotAllowed, never naming what was
         sent."""
-        return self._ring.tenant_of(authorization) if self._ring else None
+        return self._ring.owner_of(authorization) if self._ring else None
