@@ -14,13 +14,16 @@ import msgspec
 from kelpie.console.ask import put
 from kelpie.console.client import Client
 from kelpie.console.show import Screen
+from kelpie.demo.claims import claim
 from kelpie.demo.server import DemoServer
+from kelpie.demo.teams import connect_company, two_forms
 from kelpie.demo.warehouse import build_warehouse, fetch_archive, semantic_model_yaml
-from kelpie.errors import EnvironmentFault, UmiError
+from kelpie.errors import UmiError
 
 CACHE_FOLDER = "~/.cache/kelpie"
 MODEL = "kelpie/planner"
 SESSION = "demo"
+PERSON = "ada"
 RANKING = "Which carriers had the worst average arrival delay in summer 2013?"
 FOLLOW_UP = "How did it develop month by month?"
 UNKNOWABLE = "What did passengers pay for their tickets?"
@@ -34,15 +37,6 @@ GROUP BY a.carrier, b.carrier ORDER BY pairs DESC"""
 PNG_BYTES_MIN = 5_000  # a blank image of this size compresses to less
 
 
-class ClaimFailed(EnvironmentFault):
-    """Something the demo shows did not hold."""
-
-
-def claim(holds: bool, text: str) -> None:
-    if not holds:
-        raise ClaimFailed(f"this should hold and does not: {text}")
-
-
 def play(screen: Screen, data: Path | None) -> int:
     """Run the demo. Returns the exit code."""
     folder = str(data) if data else tempfile.mkdtemp(prefix="kelpie-demo-")
@@ -54,6 +48,9 @@ def play(screen: Screen, data: Path | None) -> int:
         agent_id = _preference(screen, server.client)
         _crash(screen, server, agent_id)
         _remembered(screen, server.client)
+        screen.heading("4  Two teams, one number")
+        connect_company(screen, server)
+        two_forms(screen, server.client, folder)
         _trajectories(screen, server.client, folder)
     except UmiError as error:
         screen.bad(str(error))
@@ -79,12 +76,16 @@ def _load(screen: Screen, server: DemoServer) -> None:
     )
     body = {"connection_id": connection["id"], "yaml": semantic_model_yaml()}
     model = server.client.post("/v1/analyst/semantic-models", body)
+    server.client.post("/v1/people", {"handle": PERSON, "name": "Ada"})
     screen.good(f"336,776 flights connected, semantic model '{model['name']}' registered: every expression was run")
 
 
 def _ask(screen: Screen, client: Client, question: str, chart_path: Path | None = None) -> dict[str, Any]:
     screen.heading(f"“{question}”")
-    return put(client, screen, question, session=SESSION, model=MODEL, chart_path=chart_path)
+    return put(
+        client, screen, question, semantic_model="flights", session=SESSION, model=MODEL, as_=PERSON,
+        chart_path=chart_path,
+    )  # fmt: skip
 
 
 def _questions(screen: Screen, client: Client, folder: str) -> None:
@@ -109,25 +110,25 @@ def _show_provenance(screen: Screen, client: Client, answer: dict[str, Any]) -> 
     claim(query["sql"] == answer["queries"][0]["sql"], "a number's provenance names the query that was run")
     screen.note(
         f"for example {number['text']}: row {number['row'] + 1}, column {number['column']} of {query['id']},"
-        f" on {os.path.basename(query['snapshot']['path'])} of {query['snapshot']['size_bytes']:,} bytes"
+        f" on {os.path.basename(query['snapshot']['where'])}"
     )
 
 
 def _preference(screen: Screen, client: Client) -> str:
     screen.heading("3  A preference, a crash")
     told = _ask(screen, client, PREFERENCE)
+    kept = client.get("/v1/analyst/conventions", **{"as": PERSON})["conventions"]
+    claim([(one["topic"], one["value"]) for one in kept] == [("show", "table")], "the preference is kept for Ada")
+    screen.good(f"kept for Ada: {kept[0]['topic']} = {kept[0]['value']} ({kept[0]['id']})")
     agent_id: str = told["agent_id"]
-    blocks = {b["label"]: b["value"] for b in client.get(f"/v1/agents/{agent_id}/core-memory/blocks")}
-    claim("table" in blocks["preferences"].lower(), "the preference is in the agent's memory")
-    screen.good(f"in memory: {blocks['preferences']}")
     return agent_id
 
 
 def _crash(screen: Screen, server: DemoServer, agent_id: str) -> None:
     before = _user_messages(server.client, agent_id)
-    body = {"messages": [{"role": "user", "content": SLOW_SQL}]}
-    run = server.client.post(f"/v1/agents/{agent_id}/messages/async", body)
-    path = f"/v1/runs/{run['id']}"
+    body = {"question": SLOW_SQL, "semantic_model": "flights", "session": SESSION, "model": MODEL, "as": PERSON}
+    events = server.client.stream("/v1/analyst/questions", body | {"stream": True})
+    path = f"/v1/runs/{next(events)['run_id']}"  # acknowledged: from here on it must not be lost
     with screen.waiting("a slow query is running"):
         claim(server.wait_until(path, ("running",), 10) == "running", "the slow run is in a step")
         steps = server.client.get(f"{path}/steps")
@@ -161,7 +162,7 @@ def _remembered(screen: Screen, client: Client) -> None:
 
 
 def _trajectories(screen: Screen, client: Client, folder: str) -> None:
-    screen.heading("4  What was recorded")
+    screen.heading("5  What was recorded")
     runs = client.get("/v1/runs/", limit=50, order="asc")
     rows: list[Sequence[Any]] = []
     for run in runs:
@@ -184,7 +185,8 @@ def _next(screen: Screen, folder: str) -> None:
     screen.heading("Next")
     screen.plain(
         f"  kelpie serve --data {folder}\n"
-        '  kelpie ask "Which origin airport had the most cancelled flights in December?"\n'
+        '  kelpie ask "Which origin airport had the most cancelled flights in December?" --model flights\n'
+        '  kelpie ask "What share of MRR comes from each plan?" --model company --as finance\n'
         "  kelpie doctor\n"
         "  open http://127.0.0.1:8283/docs"
     )

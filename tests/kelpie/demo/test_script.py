@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from kelpie.demo.script import CACHE_FOLDER, ClaimFailed, claim
+from kelpie.demo.claims import ClaimFailed, claim
+from kelpie.demo.script import CACHE_FOLDER
 from kelpie.demo.warehouse import fetch_archive
 from kelpie.errors import EnvironmentFault
 
@@ -36,12 +37,15 @@ def test_the_demo_shows_the_main_job_and_ends_well(archive, tmp_path):
         "SkyWest Airlines",
         "killed with SIGKILL",
         "the run is completed",
-        "because your preferences say",
+        "a preference of Ada",
+        "the MRR of each quarter is that of its last month",
+        "equal to the cent",
         "Next",
     ):
         assert shown in ran.stdout
     assert (tmp_path / "worst-carriers.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert len((tmp_path / "trajectories.jsonl").read_text().splitlines()) == 6
+    assert (tmp_path / "mrr.html").read_text().count("<svg") == 1
+    assert len((tmp_path / "trajectories.jsonl").read_text().splitlines()) == 13
 
 
 def test_a_claim_that_does_not_hold_ends_the_demo():
