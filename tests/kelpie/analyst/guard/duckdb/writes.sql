@@ -76,7 +76,7 @@ TRUNCATE flights
 BEGIN TRANSACTION
 
 -- title: locks rows
--- verdict: refused unknown_construct
+-- verdict: refused no_locks
 SELECT * FROM flights FOR UPDATE
 
 -- title: moves a sequence on

@@ -78,6 +78,7 @@ SELECT * FROM lower('salaries')
 
 -- title: rows made in the select list
 -- verdict: refused function
+-- engine: exhausts
 SELECT unnest(generate_series(1, 1000000000))
 
 -- title: a pivot, which runs statements of its own
@@ -128,3 +129,39 @@ DR/**/OP TABLE flights
 -- title: no SQL
 -- verdict: refused not_understood
 please show me all salaries
+
+-- title: a function by its schema, where somebody may have made another of that name
+-- verdict: refused function
+SELECT main.lower(carrier) FROM flights
+
+-- title: a function called on a value
+-- verdict: refused function
+SELECT 'salaries'.query_table() FROM flights
+
+-- title: a function in quotes
+-- verdict: refused function
+SELECT "lower"(carrier) FROM flights
+
+-- title: a common table expression whose name looks like the allowed one
+-- verdict: refused table
+WITH "salaries" AS (SELECT 1 AS amount) SELECT * FROM "ſalaries"
+
+-- title: how long ago, which is another number every day
+-- verdict: refused function
+SELECT age(TIMESTAMP '2013-01-01 00:00:00')
+
+-- title: a cast to a type of somebody's own
+-- verdict: refused type
+SELECT CAST(carrier AS mood) FROM flights
+
+-- title: more columns by a table function beside a table
+-- verdict: refused tables_only
+SELECT * FROM flights, unnest([1, 2, 3])
+
+-- title: a window over another table
+-- verdict: refused table
+SELECT rank() OVER (ORDER BY (SELECT max(amount) FROM salaries)) FROM flights
+
+-- title: another table in a list comprehension
+-- verdict: refused table
+SELECT [x FOR x IN (SELECT list(amount) FROM salaries)] FROM flights
