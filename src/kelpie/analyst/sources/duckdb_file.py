@@ -1,25 +1,32 @@
 """A DuckDB file as a data source that can only be read.
 
-Two walls stand between a query and harm. The guard (guard.py) decides on the statement before it comes here. This
-module is the other: the file is opened read-only, the engine may touch no other file, load no extension and look at
-no Python variable, and its settings are locked, so that no statement can turn any of that back.
+The file is opened read-only, the engine may touch no other file, load no extension and look at no Python variable, and
+its settings are locked, so that no statement can turn any of that back. Each query has a cursor of its own.
 """
 
+import contextlib
+import json
+import math
 import os
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from kelpie.analyst import limits
-from kelpie.analyst.table import Table, bounded_rows
-from kelpie.analyst.workers import Job, Stopped, Workers
-from kelpie.errors import InvalidInput, MissingExtra, QueryFailed
-from umi.dst import Host
+from kelpie.analyst.sources.config import FileConfig, Surroundings
+from kelpie.analyst.sources.queries import Queries, first_line, within_columns
+from kelpie.analyst.sources.source import Check, CostHint, ForeignKey, SourceColumn, SourceTable, quoted
+from kelpie.analyst.table import Kind, Snapshot, Table, bounded_rows
+from kelpie.errors import InvalidInput, MissingExtra, QueryFailed, UmiError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+T = TypeVar("T")
+
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -29,158 +36,242 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "max_temp_directory_size": "0B",
     "memory_limit": f"{limits.SOURCE_MEMORY_MB_MAX}MB",
     "threads": str(limits.SOURCE_THREADS),
-    "lock_configuration": "true",
 }
 _COLUMNS = """
-SELECT table_name, column_name, data_type FROM duckdb_columns()
-WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
-ORDER BY table_name, column_index
+SELECT c.table_name, c.column_name, c.data_type, coalesce(c.comment, ''), coalesce(t.comment, v.comment, ''),
+    v.view_oid IS NOT NULL
+FROM duckdb_columns() c
+LEFT JOIN duckdb_tables() t ON t.table_oid = c.table_oid AND t.database_name = c.database_name
+LEFT JOIN duckdb_views() v ON v.view_oid = c.table_oid AND v.database_name = c.database_name
+WHERE c.database_name = current_database() AND c.schema_name = 'main' AND NOT c.internal
+ORDER BY c.table_name, c.column_index
 """
+_KEYS = """
+SELECT table_name, constraint_type, constraint_column_names, referenced_table, referenced_column_names
+FROM duckdb_constraints()
+WHERE database_name = current_database() AND schema_name = 'main'
+    AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY')
+ORDER BY table_name, constraint_type, constraint_index
+"""
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"), "number"),
+    **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"), "number"),
+    **dict.fromkeys(("DECIMAL", "DOUBLE", "FLOAT"), "number"),
+    **dict.fromkeys(("VARCHAR", "ENUM", "UUID"), "text"),
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
+    "BOOLEAN": "boolean",
+    "DATE": "date",
+}
 
 
-# Names, types, rows, and whether rows were left out.
-_Rows = tuple[list[str], list[str], list[list[Any]], bool]
+# The state in which the engine opened each file. While a connection to a file that was replaced lives on, new ones to
+# its path show the old file: they must not be taken for the new one.
+_opened: dict[str, Snapshot] = {}
 
 
-class SourceTable(msgspec.Struct, frozen=True):
-    """A table or view of a source: its columns as (name, type) and its number of rows."""
-
-    name: str
-    columns: list[tuple[str, str]]
-    row_count: int
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    """Which state of the data a result stands on: the file as it was when it was opened for the query."""
-
-    path: str
-    size_bytes: int
-    modified_ms: int
+def kind_of(word: str) -> Kind:
+    """What DuckDB's name of a type means: "DECIMAL(9,2)" is a number, "INTEGER[]" none."""
+    first = re.split(r"[( ]", word, maxsplit=1)[0]
+    return "other" if word.endswith("]") else _KINDS.get(first, "other")
 
 
 class DuckDbSource:
-    """Open with `await DuckDbSource.open(...)`. Queries may overlap; each has its own cursor."""
+    """A DuckDB database that is open and locked. Queries may overlap.
 
-    def __init__(self, host: Host, snapshot: Snapshot, workers: Workers, connection: "DuckDBPyConnection") -> None:
-        self.snapshot = snapshot  # a reader keeps the file it opened, so this holds until it is opened again
-        self._host = host
-        self._workers = workers
+    snapshot  what it was made from, seen before it was opened; `now` sees it again
+    """
+
+    dialect = "duckdb"
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        connection: "DuckDBPyConnection",
+        snapshot: Snapshot,
+        now: Callable[[], Snapshot],
+        engine: str = "duckdb",
+    ) -> None:
+        self.engine = engine
+        self.snapshot = snapshot  # a reader keeps what it opened, so this holds until it is opened again
+        self.queries = Queries(surroundings.host, surroundings.workers, connection.close)
         self._connection = connection
-        self._closing = False
-        self._running: dict[Job[_Rows], DuckDBPyConnection] = {}  # each query's job and its cursor
-
-    @classmethod
-    async def open(cls, host: Host, path: str, workers: Workers) -> "DuckDbSource":
-        """Raises InvalidInput if there is no DuckDB database at `path`, MissingExtra without the package."""
-        try:
-            import duckdb
-        except ImportError as error:
-            raise MissingExtra("a duckdb connection", "analyst") from error
-        if not os.path.isfile(path):  # noqa: ASYNC240 - one stat, at opening
-            raise InvalidInput(f"there is no file {path}; give the path of a DuckDB database")
-
-        def connect() -> "DuckDBPyConnection":
-            return duckdb.connect(path, read_only=True, config=_CONFIG)
-
-        try:
-            snapshot = _snapshot(path)
-            connection = await workers.run(connect)
-        except duckdb.Error as error:
-            raise InvalidInput(f"{path} can't be opened as a DuckDB database: {_first_line(error)}") from error
-        return cls(host, snapshot, workers, connection)
+        self._now = now
 
     def is_current(self) -> bool:
-        """Whether the file is still the one that was opened."""
         try:
-            return _snapshot(self.snapshot.path) == self.snapshot
-        except OSError:
+            return self._now() == self.snapshot
+        except (OSError, UmiError):
             return False
 
+    async def look(self) -> Snapshot:
+        return self.snapshot
+
+    async def check(self) -> Check:
+        found = await self.query("SELECT version()", rows_max=1)
+        return Check(version=f"DuckDB {found.rows[0][0]}")
+
     async def schema(self) -> list[SourceTable]:
-        """The tables and views of the main schema, by name."""
-        found = await self.query(_COLUMNS, rows_max=limits.QUERY_ROWS_MAX)
-        columns: dict[str, list[tuple[str, str]]] = {}
-        for table, column, data_type in found.rows:
-            columns.setdefault(table, []).append((column, data_type))
+        """The tables and views of the main schema. Rows of tables are counted; those of a view may take any time."""
+        columns: dict[str, list[SourceColumn]] = {}
+        comments: dict[str, tuple[str, bool]] = {}
+        for table, name, word, comment, its_comment, is_view in await self._catalog(_COLUMNS):
+            column = SourceColumn(name=name, type=word, kind=kind_of(word), comment=comment)
+            columns.setdefault(table, []).append(column)
+            comments[table] = its_comment, is_view
+        keys: dict[str, list[list[str]]] = {}
+        foreign_keys: dict[str, list[ForeignKey]] = {}
+        for table, kind, names, target, target_names in await self._catalog(_KEYS):
+            if kind == "FOREIGN KEY":
+                key = ForeignKey(columns=names, target=target, target_columns=target_names)
+                foreign_keys.setdefault(table, []).append(key)
+            else:  # in the order of the words: PRIMARY KEY, UNIQUE
+                keys.setdefault(table, []).append(names)
         tables = []
-        for name, its_columns in columns.items():
-            quoted = name.replace('"', '""')
-            counted = await self.query(f'SELECT count(*) FROM "{quoted}"', rows_max=1)
-            tables.append(SourceTable(name, its_columns, counted.rows[0][0]))
+        for table, its in columns.items():
+            comment, is_view = comments[table]
+            counted = None if is_view else await self._catalog(f"SELECT count(*) FROM {quoted(table)}")
+            tables.append(
+                SourceTable(
+                    name=table,
+                    columns=its,
+                    row_count=counted[0][0] if counted else None,
+                    comment=comment,
+                    keys=keys.get(table, []),
+                    foreign_keys=foreign_keys.get(table, []),
+                )
+            )
         return tables
 
-    async def query(self, sql: str, *, rows_max: int, timeout_ms: float = limits.QUERY_TIMEOUT_MS_DEFAULT) -> Table:
-        """At most `rows_max` rows of `sql`, which the guard has passed.
+    async def sample(self, table: str, rows_max: int) -> Table:
+        return await self.query(f"SELECT * FROM {quoted(table)} LIMIT {rows_max}", rows_max=rows_max)
 
-        Cancelling the call stops the query. Raises QueryFailed: the engine refused it, or it took too long.
-        """
-        started_ms = self._host.clock.monotonic_ms()
+    async def query(self, sql: str, *, rows_max: int, timeout_ms: float = limits.QUERY_TIMEOUT_MS_DEFAULT) -> Table:
+        table, duration_ms = await self._ask(sql, lambda cursor: _table(cursor, rows_max), timeout_ms)
+        return msgspec.structs.replace(table, duration_ms=duration_ms, snapshot=self.snapshot)
+
+    async def cost(self, sql: str) -> CostHint | None:
+        ((_, plan),) = await self._catalog(f"EXPLAIN (FORMAT json) {sql}")
+        return CostHint(rows=max(_most_rows(node) for node in json.loads(plan)), plan=plan)
+
+    async def _catalog(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows, as the engine has them. Raises QueryFailed if there are too many."""
+        rows, _ = await self._ask(
+            sql, lambda cursor: cursor.fetchmany(limits.SOURCE_COLUMNS_MAX + 1), limits.QUERY_TIMEOUT_MS_DEFAULT
+        )
+        return within_columns(rows)
+
+    async def _ask(self, sql: str, take: "Callable[[DuckDBPyConnection], T]", timeout_ms: float) -> tuple[T, float]:
         try:
             cursor = self._connection.cursor()
         except Exception as error:  # a closed connection; duckdb's classes are not imported here
-            raise QueryFailed(f"the source is closed: {_first_line(error)}") from error
-        job = self._workers.start(lambda: _run(cursor, sql, rows_max))
-        self._running[job] = cursor
-        try:
-            async with self._host.clock.timeout(timeout_ms):
-                columns, types, rows, truncated = await job.wait()
-        except TimeoutError as error:
-            await job.stop(cursor.interrupt)
-            raise QueryFailed(
-                f"the query took longer than {timeout_ms:,.0f} ms and was stopped; narrow it down and ask again"
-            ) from error
-        except Stopped as error:
-            raise QueryFailed("the query was stopped before it began, because its source was closed") from error
-        except BaseException:
-            await job.stop(cursor.interrupt)  # after an error of its own there is nothing left to stop
-            raise
-        finally:
-            del self._running[job]
-            if self._closing and not self._running:
-                self._connection.close()
-        duration_ms = self._host.clock.monotonic_ms() - started_ms
-        return Table(columns=columns, types=types, rows=rows, truncated=truncated, duration_ms=duration_ms)
+            raise QueryFailed("the source is closed") from error
+
+        async def interrupt() -> None:
+            stop(cursor)
+
+        return await self.queries.run(lambda: _execute(cursor, sql, take), interrupt, timeout_ms)
 
     async def close(self) -> None:
-        """Let go of the file, once the queries that run have ended: closing would take their results away."""
-        self._closing = True
-        if not self._running:
-            await self._workers.run(self._connection.close)
+        await self.queries.close()
 
     async def stop(self) -> None:
-        """Interrupt what runs, then close: the process need not wait for a query nobody will read."""
-        running = list(self._running.items())
-        for job, _ in running:
-            job.call_off()
-        for job, cursor in running:
-            await job.stop(cursor.interrupt)
-        await self.close()
+        await self.queries.stop()
+
+
+async def open_duckdb(config: FileConfig, surroundings: Surroundings) -> DuckDbSource:
+    """Raises InvalidInput (no DuckDB database there, or outside the folders), MissingExtra."""
+    duckdb = driver("a duckdb connection")
+    path = surroundings.resolve(config.path)
+    if not os.path.isfile(path):  # noqa: ASYNC240 - one stat, at opening
+        raise InvalidInput(f"there is no file {path}; give the path of a DuckDB database")
+
+    def opened() -> tuple["DuckDBPyConnection", Snapshot]:
+        snapshot = _snapshot(path)
+        connection, is_new = connect(path)
+        if is_new:
+            _opened[path] = snapshot
+        return connection, _opened.setdefault(path, snapshot)
+
+    try:
+        connection, snapshot = await surroundings.workers.run(opened)
+    except duckdb.Error as error:
+        raise InvalidInput(f"{path} can't be opened as a DuckDB database: {first_line(error)}") from error
+    return DuckDbSource(surroundings, connection, snapshot, lambda: _snapshot(path))
+
+
+def driver(what: str) -> Any:
+    """The package duckdb. Raises MissingExtra, saying `what` needs it."""
+    try:
+        import duckdb
+    except ImportError as error:
+        raise MissingExtra(what, "analyst") from error
+    return duckdb
+
+
+def connect(path: str) -> tuple["DuckDBPyConnection", bool]:
+    """Open a file that only we read, and lock the engine's settings. False: the engine had it open already.
+
+    All connections of this process to one path share one engine and its settings, and the file as it was opened first.
+    """
+    import duckdb
+
+    connection = duckdb.connect(path, read_only=True, config=SETTINGS)
+    is_new = connection.execute("SELECT NOT current_setting('lock_configuration')").fetchall() == [(True,)]
+    if is_new:
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")  # what day an instant falls on must not depend on the machine
+        connection.execute("SET lock_configuration = true")
+    return connection, is_new
+
+
+def stop(connection: "DuckDBPyConnection") -> None:
+    """Interrupt what runs on it. It may have ended and been closed by its thread at this very moment."""
+    import duckdb
+
+    with contextlib.suppress(duckdb.Error):
+        connection.interrupt()
 
 
 def _snapshot(path: str) -> Snapshot:
     state = os.stat(path)
-    return Snapshot(path, state.st_size, state.st_mtime_ns // 1_000_000)
+    return Snapshot(where=path, state=f"{state.st_size} {state.st_mtime_ns}", changed_ms=state.st_mtime_ns // 1_000_000)
 
 
-def _run(cursor: "DuckDBPyConnection", sql: str, rows_max: int) -> _Rows:
+def _execute(cursor: "DuckDBPyConnection", sql: str, take: "Callable[[DuckDBPyConnection], T]") -> T:
     import duckdb
 
     try:
         cursor.execute(sql)
-        described = cursor.description or []
-        rows, truncated = bounded_rows(cursor.fetchmany(rows_max + 1), rows_max)
+        return take(cursor)
     except duckdb.Error as error:
         raise QueryFailed(_in_words(error)) from error
     finally:
         cursor.close()
-    return [column[0] for column in described], [str(column[1]) for column in described], rows, truncated
+
+
+def _table(cursor: "DuckDBPyConnection", rows_max: int) -> Table:
+    described = cursor.description or []
+    rows, truncated = bounded_rows(cursor.fetchmany(rows_max + 1), rows_max)
+    types = [str(column[1]) for column in described]
+    return Table(
+        columns=[column[0] for column in described],
+        types=types,
+        kinds=[kind_of(word) for word in types],
+        rows=rows,
+        truncated=truncated,
+    )
+
+
+def _estimate(node: dict[str, Any]) -> int:
+    """How many rows a step gives. Those that say nothing pass on what they get, or pair all of it."""
+    text = node["extra_info"].get("Estimated Cardinality", "")
+    return int(text) if text.isdigit() else math.prod(_estimate(child) for child in node["children"])
+
+
+def _most_rows(node: dict[str, Any]) -> int:
+    return max(_estimate(node), *(_most_rows(child) for child in node["children"]), 0)
 
 
 def _in_words(error: Exception) -> str:
     if "pytz" in str(error):
         return "the result holds a TIMESTAMP WITH TIME ZONE, which can't be shown: cast it to TIMESTAMP or DATE"
     return f"the data source refused the query: {str(error).strip()}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
