@@ -1,22 +1,12 @@
-"""A real PostgreSQL server for whoever stores something, with a schema of its own for each test."""
+"""On the real PostgreSQL server, a schema of its own for each test that stores something."""
 
 import itertools
 
 import pytest
 
 from . import serving
-from .postgres_server import Server, binaries
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def postgres_server(needs):
-    programs, why = binaries()
-    needs("postgres", programs is not None, why)
-    server = Server(programs)
-    yield server
-    server.remove()
 
 
 @pytest.fixture

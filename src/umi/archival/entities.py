@@ -122,23 +122,17 @@ async def of_fact(view: View, tenant: str, scope: str, fact_id: str) -> list[Ent
     return [entity_from_row(row) for row in rows]
 
 
-async def full_names(view: View, tenant: str, scope: str, names: Sequence[str]) -> dict[str, str]:
-    """For each single-word name of a person that is the first name of exactly one known person: that person's name."""
-    words = [name for name in dict.fromkeys(names) if " " not in name.strip()]
-    if not words:
-        return {}
-    queries = []
-    for word in words:
-        key = name_key(word)
-        # "bob" itself, and all from "bob " to just before "bob!": the names that go on after the first word.
-        sql = (
-            "SELECT name, key FROM entity WHERE tenant = ? AND scope = ? AND type = 'person'"
-            " AND (key = ? OR (key > ? AND key < ?)) LIMIT 3"
-        )
-        queries.append((sql, (tenant, scope, key, f"{key} ", f"{key}!")))
-    found = await view.all(*queries)
-    return {
-        word: rows[0][0]
-        for word, rows in zip(words, found, strict=True)
-        if len(rows) == 1 and rows[0][1] != name_key(word)
-    }
+def people_called(tenant: str, scope: str, word: str) -> tuple[str, tuple[str, ...]]:
+    """The query for those whose name is this word, or goes on after it: what `full_name` reads."""
+    key = name_key(word)
+    # "bob" itself, and all from "bob " to just before "bob!".
+    sql = (
+        "SELECT name, key FROM entity WHERE tenant = ? AND scope = ? AND type = 'person'"
+        " AND (key = ? OR (key > ? AND key < ?)) LIMIT 3"
+    )
+    return sql, (tenant, scope, key, f"{key} ", f"{key}!")
+
+
+def full_name(word: str, called: Sequence[Row]) -> str:
+    """The name of the one known person whose first name this is, else the word itself."""
+    return called[0][0] if len(called) == 1 and called[0][1] != name_key(word) else word

@@ -8,7 +8,6 @@ Weeks begin on Monday. `03/05/2021` is read month first, as is written most with
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 
 import msgspec
 
@@ -45,11 +44,14 @@ class _Reading:
     """The words of one text, and the day they were said."""
 
     def __init__(self, text: str, document_time_ms: int) -> None:
-        self.spans = [(match.start(), match.end()) for match in _WORD.finditer(text)]
-        self.raw = [text[start:end] for start, end in self.spans]
+        self._matches = list(_WORD.finditer(text))
+        self.raw = [match[0] for match in self._matches]
         self.words = [word.lower() for word in self.raw]
         self.now_ms = document_time_ms
         self.today = dt.date.fromordinal(_EPOCH + document_time_ms // _DAY_MS)
+
+    def span(self, index: int) -> tuple[int, int]:
+        return self._matches[index].span()
 
     def at(self, index: int) -> str:
         return self.words[index] if 0 <= index < len(self.words) else ""
@@ -112,7 +114,7 @@ def may_hold_dates(text: str, words: Iterable[str]) -> bool:
 
 def _when(reading: _Reading, index: int, found: _Found) -> When:
     start_ms, end_ms, at_ms, after = found
-    return When(start_ms, end_ms, at_ms, reading.spans[index][0], reading.spans[after - 1][1])
+    return When(start_ms, end_ms, at_ms, reading.span(index)[0], reading.span(after - 1)[1])
 
 
 def _at(reading: _Reading, index: int) -> _Found | None:
@@ -494,8 +496,8 @@ def _numeric(reading: _Reading, index: int) -> _Found | None:
 
 def _joined(reading: _Reading, index: int, count: int) -> bool:
     """Whether `count` words follow each other without a space."""
-    spans = reading.spans[index : index + count]
-    return all(before[1] == after[0] for before, after in pairwise(spans))
+    last = min(index + count, len(reading.words))
+    return all(reading.span(n)[1] == reading.span(n + 1)[0] for n in range(index, last - 1))
 
 
 def _quarter(reading: _Reading, index: int) -> _Found | None:

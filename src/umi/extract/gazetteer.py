@@ -4,12 +4,15 @@ The lists are text files beside this module, read once, at the first extraction.
 """
 
 import functools
+import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 from umi.extract.tokens import words_of
 
 _FOLDER = Path(__file__).parent
+_WORD = re.compile(r"\w+")
 
 
 class Gazetteer:
@@ -46,6 +49,11 @@ class Gazetteer:
         else:
             self.names.setdefault(words, type_)
         self.longest[words[0]] = max(self.longest.get(words[0], 0), len(words))
+
+    def given_names(self, text: str) -> Iterator[str]:
+        """The words of a text that may be somebody's first name: with a capital, and listed."""
+        words = (match[0] for match in _WORD.finditer(text))
+        return (word for word in words if word[0].isupper() and self.gender(word))
 
     def gender(self, word: str) -> str:
         """ "m", "f", "e" for either, "" for what is no given name."""

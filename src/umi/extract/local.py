@@ -1,7 +1,7 @@
 """Extraction without a model: deterministic, local, no download."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from umi import limits
 from umi.entity import Claim, Entity, Extraction, Mention, check_text
@@ -122,11 +122,11 @@ class LocalExtractor:
             self._own.relate(sentence, walker.seen, walker.discourse)
 
 
-def _by_key(known: Sequence[Entity], gender: object) -> dict[str, tuple[str, str, str]]:
+def _by_key(known: Sequence[Entity], gender: Callable[[str], str]) -> dict[str, tuple[str, str, str]]:
     keys: dict[str, tuple[str, str, str]] = {}
     for one in known:
-        sex = gender(one.name.split()[0]) if one.type == "person" and one.name.split() else ""  # type: ignore[operator]
-        entry = (one.name, one.type, sex)
+        words = one.name.split() if one.type == "person" else []
+        entry = (one.name, one.type, gender(words[0]) if words else "")
         for name in (one.name, *one.aliases):
             keys.setdefault(name.casefold(), entry)
     for one in known:

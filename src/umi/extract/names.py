@@ -35,9 +35,7 @@ class Spotter:
     def __init__(self, lists: Gazetteer, known: dict[tuple[str, ...], str]) -> None:
         self._lists = lists
         self._known = known
-        self._longest = dict(lists.longest)
-        for words in known:
-            self._longest[words[0]] = max(self._longest.get(words[0], 0), len(words))
+        self._longest_known = {words[0]: len(words) for words in sorted(known, key=len)}
 
     def names(self, sentence: Sentence) -> list[Name]:
         """All names, in order; those that nothing explains have no type."""
@@ -49,7 +47,7 @@ class Spotter:
             name = None
             if capitals and words[i][0].isupper():
                 name = self._run(words, low, i)
-            elif low[i] in self._longest:
+            elif self._longest(low[i]):
                 name = self._listed(words, low, i, count, loose=not capitals)
             if name is None and not capitals and i and low[i].isalpha():
                 name = self._loose_person(low, i)
@@ -65,6 +63,10 @@ class Spotter:
             person_end = name.j if name.type == "person" else -1
         return found
 
+    def _longest(self, word: str) -> int:
+        """How many words the longest name has that is listed or known and begins with this one; 0 if none does."""
+        return max(self._lists.longest.get(word, 0), self._longest_known.get(word, 0))
+
     def _run(self, words: list[str], low: list[str], i: int) -> Name | None:
         """The name that begins at a word with a capital."""
         first = low[i]
@@ -75,7 +77,7 @@ class Spotter:
         if (title and first not in ("captain", "judge", "major")) or (title and opening):
             return self._titled(words, low, i)
         if first in lex.NOT_NAMES or (opening and self._ordinary(words, low, i)):
-            if first in self._longest and first not in lex.FIRST_PERSON:
+            if self._longest(first) and first not in lex.FIRST_PERSON:
                 listed = self._listed(words, low, i, len(words), loose=False)
                 if listed is not None and listed.j - i > 1:
                     return listed
@@ -107,11 +109,7 @@ class Spotter:
             return not (len(words) > i + 1 and words[i + 1][0].isupper() and words[i].isupper() and len(word) > 1)
         gender = self._lists.gender(following)
         return bool(
-            gender
-            and k == i + 1
-            and words[k][0].isupper()
-            and not self._lists.gender(word)
-            and word not in self._longest
+            gender and k == i + 1 and words[k][0].isupper() and not self._lists.gender(word) and not self._longest(word)
         )
 
     def _titled(self, words: list[str], low: list[str], i: int) -> Name | None:
@@ -149,7 +147,7 @@ class Spotter:
             joins = joins or (
                 low[j] == "'s"
                 and (low[j + 1] in lex.ORG_SUFFIXES or low[j + 1] in lex.PLACE_SUFFIXES)
-                and low[j - 1] not in self._longest
+                and not self._longest(low[j - 1])
                 and (head in ("st", "saint", "children", "king", "queen") or j - i == 1)
             )
             if low[j] == "&" and self._lists.gender(head) and self._lists.gender(words[j + 1]):
@@ -162,7 +160,7 @@ class Spotter:
     def _listed(self, words: list[str], low: list[str], i: int, end: int, *, loose: bool) -> Name | None:
         """The longest listed name that begins at i."""
         lists = self._lists
-        for j in range(min(end, i + self._longest.get(low[i], 0)), i, -1):
+        for j in range(min(end, i + self._longest(low[i])), i, -1):
             key = tuple(low[i:j])
             type_ = self._known.get(key) or lists.names.get(key)
             if type_ is None and words[i][0].isupper():
@@ -196,7 +194,7 @@ class Spotter:
         if after in lex.PROJECT_FOLLOWERS and i and (low[i - 1] in lex.DETERMINERS or low[i - 1] in ("'s", "on")):
             return Name(i, j, "project", sure=True)
         gender = self._lists.gender(words[i])
-        listed = self._listed(words, low, i, j, loose=False) if low[i] in self._longest else None
+        listed = self._listed(words, low, i, j, loose=False) if self._longest(low[i]) else None
         if listed is not None and listed.j == j:
             if gender and j - i == 1 and self._rather_person(listed.type, low, i, after):
                 return Name(i, j, "person", gender, sure=True)

@@ -14,7 +14,7 @@ from umi.memory.archive import Archive
 from umi.memory.drafts import Draft
 from umi.memory.memory import DEFAULT_TENANT, Memory
 from umi.memory.opening import MIGRATIONS
-from umi.memory.reading import Prepared
+from umi.memory.reading import Prepared, Reading
 from umi.memory.remembering import Remembered
 
-__all__ = ["DEFAULT_TENANT", "MIGRATIONS", "Archive", "Draft", "Memory", "Prepared", "Remembered"]
+__all__ = ["DEFAULT_TENANT", "MIGRATIONS", "Archive", "Draft", "Memory", "Prepared", "Reading", "Remembered"]

@@ -26,7 +26,7 @@ from umi.filters import parse, predicate
 from umi.hygiene import Action, Echoes, Finding, apply, check_policy, marks
 from umi.index import IndexCache
 from umi.memory.drafts import Draft, source_of
-from umi.memory.reading import Prepared, Reader, as_stated, said_before
+from umi.memory.reading import Before, Prepared, Reader, Reading, as_stated, said_before
 from umi.memory.remembering import Remembered, plan_mentions, plan_remember
 from umi.memory.undoing import Undone, plan_undo_change, plan_undo_last
 from umi.promote import Promotion
@@ -170,16 +170,16 @@ class Archive:
         if not extract:
             prepared = self.stated(tenant, scope, drafts)
         elif self.model is not None:  # before the scope's turn: nobody waits for a model
-            prepared = await self.read(self.view, tenant, scope, drafts)
+            prepared = (await self.read(self.view, tenant, scope, drafts)).prepared
 
         async def plan() -> tuple[Remembered, Changes]:
             nonlocal prepared
             before = None
             if prepared is None:
-                reading = await self._reader.read(self.view, tenant, scope, drafts)
+                reading = await self.read(self.view, tenant, scope, drafts)
                 prepared, before = reading.prepared, reading.before
-            how = (self.view, self.host, tenant, scope, prepared, why)
-            return await plan_remember(*how, same_text_is_known=same_text_is_known, before=before)
+            how = (self.view, tenant, scope, prepared, why)
+            return await self.plan_remember(*how, same_text_is_known=same_text_is_known, before=before)
 
         done = await self.commit(tenant, scope, plan)
         self.echoes.release(tenant, scope, [fact.text for fact in done.superseded])
@@ -346,9 +346,9 @@ class Archive:
         """Bring what matters most into the scope's core memory."""
         return await promote.promote(self.view, tenant, scope, self.host)
 
-    async def read(self, view: View, tenant: str, scope: str, drafts: Sequence[Draft]) -> list[Prepared]:
-        """What to store of `drafts`, with what their texts name and claim."""
-        return (await self._reader.read(view, tenant, scope, drafts)).prepared
+    async def read(self, view: View, tenant: str, scope: str, drafts: Sequence[Draft]) -> Reading:
+        """What to store of `drafts`, with what their texts name and claim, and what was known before."""
+        return await self._reader.read(view, tenant, scope, drafts)
 
     def stated(self, tenant: str, scope: str, drafts: Sequence[Draft]) -> list[Prepared]:
         """What to store of `drafts` as they are."""
@@ -360,9 +360,19 @@ class Archive:
         return Why(action=action, actor=actor, reason=reason, change_id=self.host.ids.new("change"))
 
     async def plan_remember(
-        self, view: View, tenant: str, scope: str, prepared: Sequence[Prepared], why: Why, *, same_text_is_known: bool
+        self,
+        view: View,
+        tenant: str,
+        scope: str,
+        prepared: Sequence[Prepared],
+        why: Why,
+        *,
+        same_text_is_known: bool,
+        before: Before | None = None,
     ) -> tuple[Remembered, Changes]:
-        return await plan_remember(view, self.host, tenant, scope, prepared, why, same_text_is_known=same_text_is_known)
+        """As umi.memory.remembering.plan_remember."""
+        how = (view, self.host, tenant, scope, prepared, why)
+        return await plan_remember(*how, same_text_is_known=same_text_is_known, before=before)
 
     async def plan_update(
         self, view: View, old: Fact, fields: dict[str, Any], why: Why, read: Sequence[Prepared]

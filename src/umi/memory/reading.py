@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 
 import msgspec
 
@@ -13,6 +14,7 @@ from umi.dst import Host
 from umi.entity import Entity, Extraction, Fact, Mention
 from umi.extract import LocalExtractor, Model, ModelExtractor, chunks, note_of
 from umi.extract.chunk import fitting
+from umi.extract.gazetteer import gazetteer
 from umi.memory.drafts import Draft, fact_of, mentions_of
 from umi.memory.moments import moment_ms
 from umi.storage import Row, View
@@ -22,6 +24,7 @@ _CLAUSES = re.compile(
     r"[.!?;:\n]+\s+|,?\s+(?:and|but|while|because|so|though|although|who|which)\s+|,\s+", re.IGNORECASE
 )
 _DIGESTS_PER_QUERY = 500
+_GIVEN_NAMES_MAX = 20  # of a text that are looked up before it is read
 _NOBODY = "assistant"  # its "I" is nobody the memory is about
 
 
@@ -66,7 +69,7 @@ class Reader:
     ) -> Reading:
         """What to store of `drafts`, long texts in pieces unless `whole`. Raises InvalidInput, LimitExceeded."""
         pieces = list(drafts) if whole else [piece for draft in drafts for piece in self._pieces(draft)]
-        known, before = await _glance(view, tenant, scope, [piece.text for piece in pieces])
+        known, called, before = await _glance(view, tenant, scope, [piece.text for piece in pieces])
         spoken = [piece for piece in pieces if piece.speaker != _NOBODY]
         found = iter(await self._extractions(spoken, known, before.facts.values() if by_model else None))
         read = [
@@ -74,8 +77,10 @@ class Reader:
             for piece in pieces
         ]
         exact = {one.name for one in known}  # somebody is called just that
-        people = [one.name for each in read for one in each.mentions if one.type == "person" and one.name not in exact]
-        names = await entities.full_names(view, tenant, scope, people)
+        people = dict.fromkeys(one.name for each in read for one in each.mentions if one.type == "person")
+        words = [name for name in people if name not in exact and " " not in name.strip()]
+        called |= await _called(view, tenant, scope, [word for word in words if word not in called])
+        names = {word: name for word in words if (name := entities.full_name(word, called[word])) != word}
         return Reading([_renamed(one, names) for one in read] if names else read, before)
 
     def _pieces(self, draft: Draft) -> list[Draft]:
@@ -156,15 +161,29 @@ async def said_before(view: View, tenant: str, scope: str, texts: Sequence[str])
     return Before(_by_digest(tenant, scope, rows), revision[0][0] if revision else 0)
 
 
-async def _glance(view: View, tenant: str, scope: str, texts: Sequence[str]) -> tuple[list[Entity], Before]:
-    """In one read: the things that a pronoun may mean, and the facts that say one of these texts."""
+async def _glance(
+    view: View, tenant: str, scope: str, texts: Sequence[str]
+) -> tuple[list[Entity], dict[str, list[Row]], Before]:
+    """In one read: the things that a pronoun may mean, who has a given name of the texts, and the facts that say one of
+    the texts."""
+    given = dict.fromkeys(islice(chain.from_iterable(map(gazetteer().given_names, texts)), _GIVEN_NAMES_MAX))
     revision, recent, *rows = await view.all(
         (REVISION, (tenant, scope)),
         entities.recent(tenant, scope, limits.EVOLUTION_EXISTING_ENTITIES_COUNT_MAX),
+        *(entities.people_called(tenant, scope, name) for name in given),
         *_saying(tenant, scope, texts),
     )
-    before = Before(_by_digest(tenant, scope, rows), revision[0][0] if revision else 0)
-    return [entities.recent_from_row(tenant, scope, row) for row in recent], before
+    before = Before(_by_digest(tenant, scope, rows[len(given) :]), revision[0][0] if revision else 0)
+    known = [entities.recent_from_row(tenant, scope, row) for row in recent]
+    return known, dict(zip(given, rows, strict=False)), before
+
+
+async def _called(view: View, tenant: str, scope: str, words: Sequence[str]) -> dict[str, list[Row]]:
+    """Who has one of these words as a first name: those that no list knows for a given name."""
+    if not words:
+        return {}
+    found = await view.all(*(entities.people_called(tenant, scope, word) for word in words))
+    return dict(zip(words, found, strict=True))
 
 
 def _saying(tenant: str, scope: str, texts: Sequence[str]) -> list[tuple[str, tuple[bytes, ...]]]:

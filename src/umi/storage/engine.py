@@ -65,6 +65,9 @@ class Engine:
 
     def _connect(self, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) -> None:
         self._connection = apsw.Connection(self.path, flags=flags, vfs=self._vfs)
+        # A statement is planned once, whatever its values. Else SQLite plans every join anew each time it runs, in case
+        # the values bear on it: longer than most of ours run, and we keep no statistics to judge values by.
+        self._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         locking, *others = _PRAGMAS.strip().split("\n")
         if self._shared:
             self._connection.set_busy_timeout(limits.STORE_SHARED_WAIT_MS_MAX)

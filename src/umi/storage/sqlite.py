@@ -1,7 +1,8 @@
 """A Database in one SQLite file.
 
-Callers append jobs; while a batch runs on the writer thread the next one gathers, so that under load many commits
-share one sync and alone a commit waits for nobody. Everything outside `Engine.run` happens on one event loop.
+Callers append jobs; what one turn of the loop asks for, and all that comes while a batch runs on the writer thread, is
+the next batch, so that under load many commits share one sync and alone a commit waits for nobody. Everything outside
+`Engine.run` happens on one event loop.
 """
 
 import asyncio
@@ -104,7 +105,7 @@ class SqliteDatabase:
         self._waiting.append(job)
         if self._idle.is_set():
             self._idle.clear()
-            self._start_batch(loop)
+            loop.call_soon(self._start_batch, loop)
         # A caller that goes away cancels this future alone; what it submitted happens all the same.
         return await job.done
 
@@ -127,7 +128,7 @@ class SqliteDatabase:
         for job in jobs:
             job.finish(ran.exception())
         if self._waiting:
-            self._start_batch(loop)
+            loop.call_soon(self._start_batch, loop)
         else:
             self._idle.set()
         if commits and self._on_group is not None:
