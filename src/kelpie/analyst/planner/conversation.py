@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from kelpie.agents.recalling import NAME as RECALLED
-from kelpie.analyst.catalog import Catalog, read_catalog
 from kelpie.analyst.metric_query import MetricQuery
 from kelpie.analyst.planner.asked import Previous
 from kelpie.analyst.table import ResultColumn, ResultTable
@@ -48,14 +47,12 @@ class Conversation(msgspec.Struct):
     def current(self) -> Turn:
         return self.turns[-1]
 
-    def catalog(self) -> Catalog | None:
+    def catalog_text(self) -> str | None:
         """What list_metrics told last."""
         for turn in reversed(self.turns):
             for call in reversed(turn.calls):
                 if call.name == "list_metrics" and not call.is_error:
-                    found = read_catalog(call.data)
-                    if found is not None:
-                        return found
+                    return call.text
         return None
 
     def before_answers(self) -> tuple[int, list[str]]:
@@ -69,6 +66,17 @@ class Conversation(msgspec.Struct):
             answers.insert(0, self.turns[at].question)
             at -= 1
         return at, answers
+
+    def earlier_answers(self, before: int) -> dict[tuple[str, tuple[str, ...]], str]:
+        """(question, options) that were asked back before the turn numbered `before` -> what the user said next."""
+        found: dict[tuple[str, tuple[str, ...]], str] = {}
+        for turn, following in zip(self.turns[:before], self.turns[1:before], strict=False):
+            if turn.asked_back:
+                asked = turn.calls[-1].arguments
+                options = asked.get("options")
+                if isinstance(options, list) and all(isinstance(option, str) for option in options):
+                    found[str(asked.get("question")), tuple(options)] = following.question
+        return found
 
     def previous(self, before: int) -> Previous | None:
         """The last query that gave a result in a turn before the one numbered `before`."""
@@ -94,9 +102,16 @@ def result_table(call: Call) -> ResultTable | None:
             rows=msgspec.convert(call.data.get("rows"), list[list[Any]]),
             row_count=int(call.data.get("row_count", 0)),
             truncated=bool(call.data.get("truncated")),
+            stated=result_notes(call),
         )
     except (msgspec.ValidationError, TypeError, ValueError):
         return None
+
+
+def result_notes(call: Call) -> list[str]:
+    """What the query did that nobody asked for, in words."""
+    notes = (call.data or {}).get("notes")
+    return [str(note) for note in notes] if isinstance(notes, list) else []
 
 
 def read_conversation(request: Request) -> Conversation:

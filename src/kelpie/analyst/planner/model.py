@@ -2,7 +2,9 @@
 
 import msgspec
 
-from kelpie.analyst.planner.deciding import CallTool, decide
+from kelpie.analyst.planner.deciding import decide
+from kelpie.analyst.planner.knowledge import Library
+from kelpie.analyst.planner.moves import CallTool
 from umi.dst import Host
 from umi.wire.openai_request import openai_segments
 from umi.wire.quirks import Quirks
@@ -17,10 +19,11 @@ class PlannerModel:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._library = Library()
 
     async def reply(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """Raises NumberWithoutSource rather than show a number that no result holds."""
-        decision = decide(request)
+        decision = decide(request, self._library)
         text, calls = None, []
         if isinstance(decision, CallTool):
             arguments = msgspec.json.encode(decision.arguments).decode()

@@ -1,0 +1,108 @@
+"""A question that leans on the one before it: "How did it develop month by month?", "And for July?", "only Europe"."""
+
+import datetime as dt
+
+from kelpie.analyst import limits
+from kelpie.analyst.catalog import Catalog
+from kelpie.analyst.formats import range_text
+from kelpie.analyst.metric_query import Comparison, Filter, MetricQuery
+from kelpie.analyst.planner.asked import Previous
+from kelpie.analyst.planner.dates.periods import TimeMention
+from kelpie.analyst.planner.dates.spans import Calendar, Days, a_year_before, just_before
+from kelpie.analyst.planner.english.asking import OPENERS, PRONOUNS
+from kelpie.analyst.planner.reading.contrasting import Contrast
+
+_POINTING = PRONOUNS - {"this", "that"}
+
+
+def leans_on_previous(words: list[str], *, has_metric: bool, says_something: bool) -> bool:
+    """Whether the question leaves out what the last one said.
+
+    Without a metric any part of a question does. With one it must open as a follow-up or point back.
+    """
+    text = " ".join(words)
+    points = bool(_POINTING & set(words)) or any(text.startswith(f"{opener} ") for opener in OPENERS)
+    return points if has_metric else says_something or points
+
+
+class Carried:
+    """What the previous query said."""
+
+    def __init__(self, previous: Previous, catalog: Catalog) -> None:
+        self.query: MetricQuery = previous.query
+        self._previous = previous
+        self._catalog = catalog
+
+    def metrics(self) -> list[str]:
+        """The metrics asked for, without the one that only stood beside as support."""
+        first = self._catalog.metric(self.query.metrics[0])
+        support = first.support if first else None
+        return [self.query.metrics[0], *(name for name in self.query.metrics[1:] if name != support)]
+
+    def when(self) -> TimeMention | None:
+        if self.query.time_from is None or self.query.time_to is None:
+            return None
+        first, last = dt.date.fromisoformat(self.query.time_from), dt.date.fromisoformat(self.query.time_to)
+        return TimeMention(first=first, last=last, label=range_text(first, last), start=0, end=0)
+
+    def filters(self, own: list[Filter], *, is_series: bool, has_groups: bool) -> list[Filter]:
+        """The question's filters, and those it does not speak of. A development after a ranking is of the ranked."""
+        filters = [*own]
+        if is_series and not has_groups and self.query.limit is not None:
+            filters += [rule for rule in self._members() if rule.dimension not in [one.dimension for one in own]]
+        return filters + [
+            rule for rule in self.query.filters if rule.dimension not in [one.dimension for one in filters]
+        ]
+
+    def _members(self) -> list[Filter]:
+        """The members of a ranking by one dimension, in their order."""
+        if len(self.query.dimensions) != 1 or self.query.grain is not None:
+            return []
+        table = self._previous.table
+        place = table.place(self.query.dimensions[0])
+        members = [row[place] for row in table.rows[: limits.CHART_SERIES_MAX]]
+        return [Filter(dimension=self.query.dimensions[0], values=members)] if members else []
+
+    def dimensions(self, own: list[str], filters: list[Filter]) -> list[str]:
+        single = {rule.dimension for rule in filters if rule.op == "in" and len(rule.values) == 1}
+        return own or [name for name in self.query.dimensions if name not in single]
+
+    def contrast(self, spans: Calendar) -> Contrast | None:
+        """The comparison, as far as it can be said of another period too."""
+        compare = self.query.compare
+        if compare is None:
+            return None
+        if compare.with_ != "period":
+            return Contrast(base=(compare.with_, ""))
+        when, against = self.when(), _days(compare)
+        if when is None or against is None:
+            return None
+        before = [spans.moved(unit, when.days, -1) for unit in _UNITS if spans.unit_of(unit, when.first) == when.days]
+        if against in (just_before(when.days), *before):
+            return Contrast(base=("previous_period", ""))
+        return Contrast(base=("previous_year", "")) if against == a_year_before(when.days) else None
+
+    def against(self) -> TimeMention | None:
+        """The days it was compared with, for a question that keeps the period."""
+        days = _days(self.query.compare) if self.query.compare is not None else None
+        if days is None:
+            return None
+        return TimeMention(first=days[0], last=days[1], label=range_text(*days), start=0, end=0)
+
+    def share(self, dimensions: list[str], filters: list[Filter]) -> list[str]:
+        """The shares, of what is grouped by now."""
+        if not self.query.share:
+            return []
+        if self.query.share == self.query.dimensions:
+            return dimensions
+        named = {*dimensions, *(rule.dimension for rule in filters)}
+        return [name for name in self.query.share if name in named]
+
+
+_UNITS = ("month", "quarter", "year")
+
+
+def _days(compare: Comparison) -> Days | None:
+    if compare.time_from is None or compare.time_to is None:
+        return None
+    return dt.date.fromisoformat(compare.time_from), dt.date.fromisoformat(compare.time_to)
