@@ -5,7 +5,8 @@ What is written here is what provenance.py later finds again: one cell, one text
 
 import calendar
 import datetime as dt
-from typing import Any
+import decimal
+from typing import Any, Literal
 
 from kelpie.analyst.table import ResultColumn
 
@@ -21,15 +22,26 @@ def cell_text(cell: Any, column: ResultColumn) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, int | float):
         return number_text(cell, column.format)
+    if column.kind == "metric" and (exact := exact_number(cell)) is not None:
+        return number_text(exact, column.format)
     if column.kind == "time":
-        return time_text(str(cell), column.grain)
+        return time_text(str(cell), column.grain, column.year_begins, column.named_by)
     return str(cell)
 
 
-def number_text(value: float, number_format: str = "") -> str:
+def exact_number(cell: Any) -> decimal.Decimal | None:
+    """The number in a cell that is a text because a float would have changed it (table.as_cell), or None."""
+    try:
+        value = decimal.Decimal(cell)
+    except (decimal.InvalidOperation, TypeError, ValueError):
+        return None
+    return value if value.is_finite() else None
+
+
+def number_text(value: float | decimal.Decimal, number_format: str = "") -> str:
     """The number in `number_format` (as Python and d3 write it), or with up to four decimals."""
     if not number_format:
-        if isinstance(value, int) or float(value).is_integer():
+        if value == int(value):
             return f"{int(value):,}"
         return f"{value:,.{_PLAIN_DECIMALS}f}".rstrip("0").rstrip(".")
     text = format(round(value) if number_format.endswith("d") else value, number_format)
@@ -50,8 +62,11 @@ def header_text(column: ResultColumn) -> str:
     return f"{title} ({column.unit})" if column.unit and column.unit not in column.label else title
 
 
-def time_text(iso: str, grain: str | None) -> str:
-    """The period that begins on the day `iso`: "June 2013", "Q3 2013", "week of 2013-06-03"."""
+def time_text(iso: str, grain: str | None, year_begins: int = 1, named_by: Literal["begin", "end"] = "end") -> str:
+    """The period that begins on the day `iso`: "June 2013", "Q3 2013", "week of 2013-06-03", "Q1 FY2026".
+
+    A fiscal year begins with the month `year_begins`, and is named by the year it begins or ends in.
+    """
     day = dt.date.fromisoformat(iso[:10])
     match grain:
         case "month":
@@ -62,8 +77,19 @@ def time_text(iso: str, grain: str | None) -> str:
             return str(day.year)
         case "week":
             return f"week of {day.isoformat()}"
+        case "fiscal_quarter":
+            return f"Q{(day.month - year_begins) % 12 // 3 + 1} {fiscal_year_text(day, year_begins, named_by)}"
+        case "fiscal_year":
+            return fiscal_year_text(day, year_begins, named_by)
         case _:
             return day.isoformat()
+
+
+def fiscal_year_text(day: dt.date, year_begins: int, named_by: Literal["begin", "end"]) -> str:
+    """The fiscal year that holds `day`: "FY2026"."""
+    began = day.year if day.month >= year_begins else day.year - 1
+    ends_later = year_begins > 1  # a year from January begins and ends in the same one
+    return f"FY{began + 1 if named_by == 'end' and ends_later else began}"
 
 
 def range_text(first: dt.date, last: dt.date) -> str:

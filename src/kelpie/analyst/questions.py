@@ -1,10 +1,8 @@
-"""A question from outside: the agent that answers it, and its answer with all that it stands on.
+"""A question from outside, put to the agent that answers it. What comes of it: kelpie.analyst.answers.
 
-A session is an agent: its questions follow each other, and what it was told about preferences stays. Its id is drawn
-from tenant, semantic model and session name, so that two first questions at once meet the same agent.
+A session is an agent of one speaker: its questions follow each other, and nobody else's are among them. Its id is
+drawn from tenant, semantic model, speaker and session name, so that two first questions at once meet the same agent.
 """
-
-from typing import Any
 
 import msgspec
 
@@ -13,16 +11,15 @@ from kelpie.agents import create as creation
 from kelpie.agents.agent import REMEMBERS, Agent, AgentMemory
 from kelpie.agents.inbox import Inbox
 from kelpie.agents.scene import Workshop
-from kelpie.agents.stream import Committed, Ended, RunStream
-from kelpie.analyst import limits, results
+from kelpie.agents.stream import RunStream
+from kelpie.analyst import limits
 from kelpie.analyst.agent import PLANNER_HANDLE, analyst_agent
-from kelpie.analyst.provenance import NumberLink, link_numbers
-from kelpie.analyst.results import Chart, StoredQuery
 from kelpie.analyst.semantic import records
 from kelpie.analyst.semantic.records import SemanticModelRecord
-from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound, NumberWithoutSource
+from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from kelpie.models.registry import Models
-from kelpie.trajectories.records import RunInput, RunOptions, StoredMessage
+from kelpie.people import NOBODY, Speaker
+from kelpie.trajectories.records import RunInput, RunOptions
 from umi.dst import named_uuid
 from umi.entity import Block
 from umi.limits import BLOCK_VALUE_CHARS_DEFAULT
@@ -34,26 +31,14 @@ PREFERRED_MODELS = ("gpt-5-mini", "gpt-4o-mini", "claude-haiku-4-5")
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """`model` is the handle that answers; `semantic_model` an id or a name, None if the tenant has just one."""
+    """`model` is the handle that answers; `semantic_model` an id or a name, None if the tenant has just one; `speaker`
+    whom it is for, as the server found out."""
 
     text: str
     model: str
     semantic_model: str | None = None
     session: str = "default"
-    stream: bool = False
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`numbers` are the numbers of the text with their cells; None if one of them has no source."""
-
-    agent_id: str
-    run_id: str
-    status: str
-    text: str
-    error: dict[str, Any] | None
-    queries: list[StoredQuery]
-    charts: list[Chart]
-    numbers: list[NumberLink] | None
+    speaker: Speaker = NOBODY
 
 
 async def default_model(models: Models) -> str:
@@ -76,7 +61,8 @@ async def put(workshop: Workshop, inbox: Inbox, tenant: str, question: Question)
     record = await _semantic_model(view, tenant, question.semantic_model)
     agent_id = await _session_agent(workshop, view, record, question)
     incoming = RunInput(id=workshop.host.ids.new("message"), body=Message(role="user", content=question.text))
-    options = RunOptions(stream_tokens=question.stream, model=question.model)
+    speaker = question.speaker if question.speaker.key else None
+    options = RunOptions(model=question.model, speaker=speaker)
     return await inbox.accept(tenant, agent_id, [incoming], options)
 
 
@@ -94,7 +80,7 @@ async def _semantic_model(view: View, tenant: str, wanted: str | None) -> Semant
 
 
 async def _session_agent(workshop: Workshop, view: View, record: SemanticModelRecord, question: Question) -> str:
-    agent_id = f"agent-{named_uuid(f'{record.tenant}/{record.id}/{question.session}')}"
+    agent_id = _session_agent_id(record, question)
     try:
         return (await agents.get(view, record.tenant, agent_id)).id
     except NotFound:
@@ -128,39 +114,15 @@ async def _session_agent(workshop: Workshop, view: View, record: SemanticModelRe
         for block in made.blocks
     ]
     try:
-        await creation.create(workshop, creation.Draft(agent=agent, blocks=blocks, tool_names=made.tools))
+        draft = creation.Draft(agent=agent, blocks=blocks, tool_names=made.tools, speaker=question.speaker)
+        await creation.create(workshop, draft)
     except Conflict:
         await agents.get(view, record.tenant, agent_id)  # another first question was faster
     return agent_id
 
 
-async def answer(view: View, ended: Ended, committed: list[Committed]) -> Answer:
-    """What an ended question came to."""
-    run = ended.run
-    queries = [q for q in await results.queries_of_run(view, run.tenant, run.id) if q.verdict.outcome == "run"]
-    charts = [chart for query in queries for chart in await results.charts_of_query(view, run.tenant, query.id)]
-    text = _last_words([message for step in committed for message in step.messages])
-    return Answer(
-        agent_id=run.agent_id,
-        run_id=run.id,
-        status=run.status,
-        text=text,
-        error=run.error,
-        queries=queries,
-        charts=charts,
-        numbers=_numbers(text, queries),
-    )
-
-
-def _last_words(messages: list[StoredMessage]) -> str:
-    said = [m.body.text for m in messages if m.body.role == "assistant" and m.body.text]
-    return said[-1] if said else ""
-
-
-def _numbers(text: str, queries: list[StoredQuery]) -> list[NumberLink] | None:
-    if not queries:
-        return []  # nothing was asked of the data: a refusal, a preference, a question back
-    try:
-        return link_numbers(text, [query.table for query in queries])
-    except NumberWithoutSource:
-        return None
+def _session_agent_id(record: SemanticModelRecord, question: Question) -> str:
+    if not question.speaker.key:
+        return f"agent-{named_uuid(f'{record.tenant}/{record.id}/{question.session}')}"
+    name = msgspec.json.encode([record.tenant, record.id, question.speaker.key, question.session]).decode()
+    return f"agent-{named_uuid(name)}"

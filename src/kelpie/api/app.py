@@ -10,15 +10,20 @@ from starlette.exceptions import HTTPException
 from kelpie.api import failures, reference
 from kelpie.api.gate import Gate
 from kelpie.api.routes import (
+    access_rules,
     agent_parts,
     agents,
     analyst,
+    answers,
     archival,
     blocks,
+    conventions,
     health,
     messages,
     metrics,
     models,
+    people,
+    questions,
     runs,
     steps,
     tools,
@@ -40,7 +45,12 @@ _ROUTERS = (
     models,
     health,
     metrics,
+    questions,
     analyst,
+    answers,
+    conventions,
+    access_rules,
+    people,
     trajectories,
 )
 DESCRIPTION = "The part of Letta's REST API that kelpie serves, and the analyst's own routes."

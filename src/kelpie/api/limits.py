@@ -12,4 +12,5 @@ HANDLE_CHARS_MAX = 512
 BLOCKS_PER_AGENT_MAX = 200
 DESCRIPTION_CHARS_MAX = 100_000
 TAG_CHARS_MAX = 256
+PEOPLE_PLAN_ATTEMPTS_MAX = 20  # times a change of people is planned anew because another writer was first
 SENDER_CHARS_MAX = 256  # the name, and the id, a client gives its message

@@ -55,7 +55,7 @@ async def events(
     """
     run_id, host = stream.run.id, house.workshop.host
     narrator = Narrator(run_id, fashion)
-    watch = _Watch(stream, host)
+    watch = Watch(stream, host)
     try:
         if pings:
             yield event(_ping(host, run_id))
@@ -73,23 +73,23 @@ async def events(
                 blocks.append(event(_ping(host, run_id)))
             if blocks:
                 yield b"".join(blocks)
-            if ready and isinstance(ready[-1], Ended | _Lagged):
+            if ready and isinstance(ready[-1], Ended | Lagged):
                 return
     finally:
         watch.stop()
 
 
-class _Lagged:
+class Lagged:
     """The watcher was too far behind and is watched no more."""
 
 
-class _Watch:
+class Watch:
     """A run's events with a deadline on each. `RunStream.watch` may not be cancelled between two events, so a task
     moves them into a queue, from which waiting may be given up."""
 
     def __init__(self, stream: RunStream, host: Host) -> None:
         self._host = host
-        self._queue: asyncio.Queue[RunEvent | _Lagged] = asyncio.Queue()
+        self._queue: asyncio.Queue[RunEvent | Lagged] = asyncio.Queue()
         self._task = host.spawn(self._move(stream), f"watch {stream.run.id}")
 
     async def _move(self, stream: RunStream) -> None:
@@ -98,12 +98,12 @@ class _Watch:
             self._queue.put_nowait(one)
             ended = isinstance(one, Ended)
         if not ended:
-            self._queue.put_nowait(_Lagged())
+            self._queue.put_nowait(Lagged())
 
-    async def next(self, duration_ms: float) -> list[RunEvent | _Lagged]:
+    async def next(self, duration_ms: float) -> list[RunEvent | Lagged]:
         """The events that came since the last call, waiting for one if there is none; empty if none comes within
         `duration_ms`."""
-        ready: list[RunEvent | _Lagged] = []
+        ready: list[RunEvent | Lagged] = []
         if self._queue.empty():
             try:
                 async with self._host.clock.timeout(duration_ms):

@@ -2,6 +2,10 @@
 client would.
 
 app      the commands: what they take and what they call
+analyst  the analyst's own commands; conventions, access: those about what people hold to and may
+         see
+people   whom questions can be asked for
+options  what every command takes that talks to a server
 chat     a conversation with an agent
 doctor   what this machine has and lacks
 sim      the simulation: its commands

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from kelpie import config as configuration
+from kelpie.cli.analyst import analyst_app
+from kelpie.cli.options import As, Key, Url
+from kelpie.cli.people import people_app
 from kelpie.cli.sim import sim_app
 from kelpie.console.client import DEFAULT_URL, Client
 from kelpie.console.show import Screen
@@ -25,10 +28,9 @@ models_app = typer.Typer(help="Models: those the server offers, and one to run i
 trajectories_app = typer.Typer(help="What agents did, as it was recorded.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(trajectories_app, name="trajectories")
+app.add_typer(analyst_app, name="analyst")
+app.add_typer(people_app, name="people")
 app.add_typer(sim_app, name="sim")
-
-Url = Annotated[str, typer.Option("--url", envvar="KELPIE_URL", help="Where the server is.")]
-Key = Annotated[str | None, typer.Option("--key", envvar="KELPIE_KEY", help="Bearer key, if the server asks for one.")]
 
 
 def run() -> int:
@@ -83,15 +85,22 @@ def demo(
 def ask(
     question: Annotated[str, typer.Argument(help="A question in plain words.")],
     model: Annotated[str | None, typer.Option(help="Semantic model: name or id, if there are several.")] = None,
+    as_: As = None,
     session: Annotated[str, typer.Option(help="Questions of one session follow each other.")] = "cli",
-    chart: Annotated[Path | None, typer.Option(help="Write the chart, if there is one, to this PNG.")] = None,
+    chart: Annotated[Path | None, typer.Option(help="Write the chart, if there is one: .png, .svg or .json.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the whole answer: .html, .md or .json.")] = None,
+    check: Annotated[
+        bool | None, typer.Option(help="Ask for the numbers another way too; by default where that is quick.")
+    ] = None,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Ask the analyst a question about connected data."""
-    from kelpie.console.ask import put
+    """Ask the analyst a question about connected data. Ctrl-C cancels it, in the database too."""
+    from kelpie.console.ask import Files, put
 
-    put(Client(url, key), Screen(), question, semantic_model=model, session=session, chart_path=chart)
+    files = Files(chart=chart, csv=csv, report=report)
+    put(Client(url, key), Screen(), question, semantic_model=model, session=session, as_=as_, check=check, files=files)
 
 
 @app.command()

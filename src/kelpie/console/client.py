@@ -44,6 +44,9 @@ class Client:
     def post(self, path: str, body: Any) -> Any:
         return self._send("POST", path, json=body).json()
 
+    def delete(self, path: str, **query: Any) -> Any:
+        return self._send("DELETE", path, params=query).json()
+
     def stream(self, path: str, body: Any) -> Iterator[dict[str, Any]]:
         """The events of an SSE answer, as they come."""
         for line in self._lines("POST", path, json=body):

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 ROWS_SHOWN_MAX = 20
 
@@ -17,13 +18,13 @@ class Screen:
         self.console = console or Console(highlight=False)
 
     def heading(self, text: str) -> None:
-        self.console.print(f"\n[bold]{text}[/bold]")
+        self.console.print(f"\n{_safe(text)}", style="bold", markup=False)
 
     def note(self, text: str) -> None:
-        self.console.print(f"[dim]{text}[/dim]")
+        self.console.print(_safe(text), style="dim", markup=False)
 
     def plain(self, text: str, end: str = "\n") -> None:
-        self.console.print(text, end=end, markup=False)
+        self.console.print(_safe(text), end=end, markup=False)
 
     def line(self, text: str) -> None:
         """As it is, however long: to be copied, or read by a program."""
@@ -31,17 +32,17 @@ class Screen:
 
     def good(self, text: str) -> None:
         self.console.print("[green]✓[/green]", end=" ")
-        self.console.print(text, markup=False)
+        self.console.print(_safe(text), markup=False)
 
     def bad(self, text: str) -> None:
         self.console.print("[red]✗[/red]", end=" ")
-        self.console.print(text, markup=False)
+        self.console.print(_safe(text), markup=False)
 
     def sql(self, text: str) -> None:
-        self.console.print(Syntax(text, "sql", theme="ansi_dark", word_wrap=True, background_color="default"))
+        self.console.print(Syntax(_safe(text), "sql", theme="ansi_dark", word_wrap=True, background_color="default"))
 
     def markdown(self, text: str) -> None:
-        self.console.print(Markdown(text))
+        self.console.print(Markdown(_safe(text)))
 
     def table(
         self,
@@ -55,9 +56,9 @@ class Screen:
             place for place in range(len(columns)) if rows and all(isinstance(row[place], int | float) for row in rows)
         }
         for place, column in enumerate(columns):
-            table.add_column(column, justify="right" if place in numeric else "left")
+            table.add_column(Text(_safe(column)), justify="right" if place in numeric else "left")
         for row in rows[:rows_max]:
-            table.add_row(*(_cell(value) for value in row))
+            table.add_row(*(Text(_safe(_cell(value))) for value in row))
         self.console.print(table)
         if len(rows) > rows_max:
             self.note(f"… {len(rows) - rows_max} more rows")
@@ -67,6 +68,15 @@ class Screen:
         """A moving mark while something takes longer than a moment."""
         with self.console.status(text):
             yield
+
+
+def _safe(text: str) -> str:
+    """What data or a model say can't move the cursor, colour the screen or ring: control characters are shown."""
+    return text.translate(_SHOWN)
+
+
+_SHOWN = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"}
+_SHOWN |= dict.fromkeys((0x7F, *range(0x80, 0xA0)), 0xFFFD)
 
 
 def _cell(value: Any) -> str:

@@ -7,6 +7,7 @@ import threading
 import httpx2
 import pytest
 import uvicorn
+from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee
 
 from kelpie.config import Config
 from kelpie.models.scripted_server import ScriptedServer
@@ -159,32 +160,75 @@ def start(scripted, tmp_path):
         server.stop()
 
 
+def answering(answer):
+    """A small HTTP server, in a thread, that answers every request with `answer(text)`, which gives a status and a
+    body; its `value` is its URL."""
+
+    async def one(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = next((line for line in head.lower().split("\r\n") if line.startswith("content-length:")), ":0")
+        body = await reader.readexactly(int(length.partition(":")[2]))
+        status, text = answer(head + body.decode("latin-1"))
+        said = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(text.encode())}"
+        writer.write(f"{said}\r\nconnection: close\r\n\r\n{text}".encode())
+        await writer.drain()
+        writer.close()
+
+    async def serve(announce, over):
+        async with await asyncio.start_server(one, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            announce(f"http://127.0.0.1:{port}")
+            await over.wait()
+
+    return InThread(serve)
+
+
 @pytest.fixture
 def serving():
-    """`serving(answer)`: the URL of a small HTTP server that answers every request with `answer(text)`, which gives
-    a status and a body."""
+    """`serving(answer)`: the URL of a server that answers so, while the test runs."""
     threads = []
 
     def make(answer):
-        async def one(reader, writer):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = next((line for line in head.lower().split("\r\n") if line.startswith("content-length:")), ":0")
-            body = await reader.readexactly(int(length.partition(":")[2]))
-            status, text = answer(head + body.decode("latin-1"))
-            said = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(text.encode())}"
-            writer.write(f"{said}\r\nconnection: close\r\n\r\n{text}".encode())
-            await writer.drain()
-            writer.close()
-
-        async def serve(announce, over):
-            async with await asyncio.start_server(one, "127.0.0.1", 0) as server:
-                port = server.sockets[0].getsockname()[1]
-                announce(f"http://127.0.0.1:{port}")
-                await over.wait()
-
-        threads.append(InThread(serve))
+        threads.append(answering(answer))
         return threads[-1].value
 
     yield make
     for thread in threads:
         thread.stop()
+
+
+ALL, ANNA, FINANCE, TWO, EVE = (f"{name}-key-0123456789abcdef" for name in ("all", "anna", "finance", "two", "eve"))
+KEYS = {ALL: "t", ANNA: "t:anna", FINANCE: "t:Finance", TWO: "t:anna+sales", EVE: "other"}
+FILE = """\
+teams: [Finance, Sales]
+people:
+  - {handle: anna, name: Anna Berg, teams: [Finance]}
+  - {handle: ben, name: Ben Okoro, teams: [Finance, Sales]}
+"""
+
+
+def furnish(live, folder):
+    """Connect a coffee shop's data, and make people; `anna`, `finance` and `two` are clients with their keys."""
+    build_coffee(str(folder / "coffee.duckdb"))
+    made = live.http.post("/v1/analyst/connections", json={"name": "coffee", "config": {"path": "coffee.duckdb"}})
+    body = {"connection_id": made.json()["id"], "yaml": COFFEE_YAML}
+    assert live.http.post("/v1/analyst/semantic-models", json=body).status_code == 200
+    assert live.http.post("/v1/people/apply", json={"yaml": FILE}).status_code == 200
+    live.anna, live.finance, live.two = live.client(ANNA), live.client(FINANCE), live.client(TWO)
+    return live
+
+
+@pytest.fixture
+def house(start, tmp_path):
+    """A server of a test's own, with people and a key for each way of speaking for them."""
+    return furnish(start(keys=KEYS, analyst_model="kelpie/planner"), tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def shared_house(scripted, tmp_path_factory):
+    """The same for tests that leave it as they found it."""
+    folder = tmp_path_factory.mktemp("shared")
+    config = Config(data_folder=str(folder), openai_base_url=scripted, keys=KEYS, analyst_model="kelpie/planner")
+    live = Live(config, list(KEYS))
+    yield furnish(live, folder)
+    live.stop()

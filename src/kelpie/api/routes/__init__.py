@@ -7,6 +7,9 @@ blocks, tools          what several agents may share
 messages               talking to an agent, at once or streamed
 archival               an agent's long-term memory
 runs, steps            what agents did
-analyst                connections, semantic models, questions, charts, provenance
+analyst                connections to data, semantic models over them
+questions, answers     asked in words and streamed; read again, exported, checked, confirmed
+people, conventions, access_rules
+                       whom questions are for, what they hold to, what they may see
 trajectories           runs as files for other tools
 """

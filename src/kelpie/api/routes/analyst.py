@@ -1,27 +1,21 @@
-"""The analyst: connections to data, semantic models over them, questions, and what each number stands on."""
-
-from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+"""The analyst's ground: connections to data, and semantic models over them."""
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Request, Response
 
-from kelpie.agents.stream import Ended, RunStream
-from kelpie.analyst import connections, questions, results
-from kelpie.analyst.provenance import provenance
-from kelpie.analyst.questions import Question
+from kelpie.analyst import connections, learned
 from kelpie.analyst.semantic import records
 from kelpie.analyst.service import Analyst
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller
 from kelpie.api.wire import analyst as wire
-from kelpie.errors import MissingExtra
+from kelpie.errors import InvalidModel, MissingExtra
 
 router = APIRouter(prefix="/v1/analyst", tags=["analyst"])
 
 
-def _analyst(who: Caller) -> Analyst:
+def analyst_of(who: Caller) -> Analyst:
+    """Raises MissingExtra where the analyst is not installed."""
     if who.house.analyst is None:
         raise MissingExtra("the analyst", "analyst")
     return who.house.analyst
@@ -31,7 +25,9 @@ def _analyst(who: Caller) -> Analyst:
 async def create_connection(request: Request, body: wire.CreateConnection) -> Response:
     """Connect a data source; it is opened once, read-only, before it is kept."""
     who = caller(request)
-    made, changes = await _analyst(who).plan_connection(who.view, who.tenant, body.name, body.config, body.engine)
+    made, changes = await analyst_of(who).plan_connection(
+        who.view, who.tenant, body.name, body.config, body.engine, body.sharing
+    )
     await who.workshop.database.commit(changes)
     return answer(wire.shown(made))
 
@@ -40,6 +36,14 @@ async def create_connection(request: Request, body: wire.CreateConnection) -> Re
 async def list_connections(request: Request) -> Response:
     who = caller(request)
     return answer([wire.shown(one) for one in await connections.list_all(who.view, who.tenant)])
+
+
+@router.get("/connections/{connection_id}/check")
+async def check_connection(request: Request, connection_id: str) -> Response:
+    """What answers there, and what the account may do beyond reading; 503 says why nothing does."""
+    who = caller(request)
+    connection = await connections.get(who.view, who.tenant, connection_id)
+    return answer(msgspec.to_builtins(await analyst_of(who).check_connection(connection)))
 
 
 @router.delete("/connections/{connection_id}")
@@ -54,9 +58,35 @@ async def delete_connection(request: Request, connection_id: str) -> Response:
 async def create_semantic_model(request: Request, body: wire.CreateSemanticModel) -> Response:
     """Register a semantic model; every expression in it has run on its connection before it is kept."""
     who = caller(request)
-    made, changes = await _analyst(who).plan_model(who.view, who.tenant, body.connection_id, body.yaml)
+    made, changes = await analyst_of(who).plan_model(who.view, who.tenant, body.connection_id, body.yaml)
     await who.workshop.database.commit(changes)
     return answer(wire.shown(made))
+
+
+@router.post("/connections/{connection_id}/draft")
+async def draft_semantic_model(request: Request, connection_id: str, body: wire.DraftSemanticModel) -> Response:
+    """A first draft of a semantic model as YAML, from what the source says of itself; nothing is kept."""
+    from kelpie.analyst.semantic.infer import infer
+
+    who = caller(request)
+    connection = await connections.get(who.view, who.tenant, connection_id)
+    source = await analyst_of(who).open_source(connection)
+    return answer({"yaml": await infer(source, body.name or connection.name)})
+
+
+@router.post("/semantic-models/check")
+async def check_semantic_model(request: Request, body: wire.CreateSemanticModel) -> Response:
+    """What is wrong with a semantic model, each with its line; nothing is kept."""
+    from kelpie.analyst.semantic.checks import find_problems
+    from kelpie.analyst.semantic.reading import read_model
+
+    who = caller(request)
+    connection = await connections.get(who.view, who.tenant, body.connection_id)
+    try:
+        model = read_model(body.yaml)
+    except InvalidModel as error:
+        return answer({"problems": [str(error)]})
+    return answer({"problems": await find_problems(model, await analyst_of(who).open_source(connection))})
 
 
 @router.get("/semantic-models")
@@ -68,59 +98,6 @@ async def list_semantic_models(request: Request) -> Response:
 @router.delete("/semantic-models/{model_id}")
 async def delete_semantic_model(request: Request, model_id: str) -> Response:
     who = caller(request)
-    await who.workshop.database.commit(await records.plan_delete(who.view, who.tenant, model_id))
+    changes = await records.plan_delete(who.view, who.tenant, model_id)
+    await who.workshop.database.commit(changes.extend(learned.plan_forget_model(who.tenant, model_id)))
     return answer({"id": model_id})
-
-
-@router.post("/questions")
-async def ask(request: Request, body: wire.AskQuestion) -> Response:
-    """Ask a question in words. With `stream`, the steps as server-sent events and the answer last."""
-    who = caller(request)
-    _analyst(who)
-    question = Question(
-        text=body.question,
-        model=body.model or who.house.analyst_model or await questions.default_model(who.workshop.models),
-        semantic_model=body.semantic_model,
-        session=body.session,
-        stream=body.stream,
-    )
-    stream = await questions.put(who.workshop, who.house.inbox, who.tenant, question)
-    if body.stream:
-        return StreamingResponse(_events(who, stream), media_type="text/event-stream")
-    ended, committed = await stream.wait()
-    return answer(wire.answered(await questions.answer(who.view, ended, committed)))
-
-
-async def _events(who: Caller, stream: RunStream) -> AsyncIterator[bytes]:
-    yield _event({"event": "run", "run_id": stream.run.id, "agent_id": stream.run.agent_id})
-    async for event in stream.watch():
-        for step in wire.told(event):
-            yield _event(step)
-        if isinstance(event, Ended):
-            _, committed = await stream.wait()
-            made = await questions.answer(who.view, event, committed)
-            yield _event({"event": "answer", "answer": wire.answered(made)})
-    yield b"data: [DONE]\n\n"
-
-
-def _event(body: dict[str, object]) -> bytes:
-    return b"data: " + msgspec.json.encode(body) + b"\n\n"
-
-
-@router.get("/queries/{query_id}")
-async def show_query(request: Request, query_id: str) -> Response:
-    """What the numbers of a query stand on: its SQL, rows, metric, connection and the state of the data."""
-    who = caller(request)
-    return answer(wire.shown(await provenance(who.view, who.tenant, query_id)))
-
-
-@router.get("/charts/{chart_id}")
-async def show_chart(
-    request: Request, chart_id: str, form: Annotated[Literal["json", "png"], Query(alias="format")] = "json"
-) -> Response:
-    """A chart as Vega-Lite with its data, or as a PNG."""
-    who = caller(request)
-    chart = await results.chart_by_id(who.view, who.tenant, chart_id)
-    if form == "json":
-        return answer(wire.shown(chart))
-    return Response(await _analyst(who).render(chart), media_type="image/png")

@@ -7,5 +7,6 @@ package knows them.
     runs       runs, steps, usage, stop reasons
     memory     an agent's memory: its settings in the metadata, and what it did
     analyst    connections, semantic models, questions and what came of them
+    people     people, teams, conventions and access rules
     times      moments as text
 """
