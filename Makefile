@@ -50,8 +50,9 @@ demo: setup ## ask the demo warehouse questions: no key, no network
 serve: setup ## the server, on this machine only
 	@$(BIN)/kelpie serve $(ARGS)
 
-test: setup ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+# A file stays in one process: what its tests share is made once.
+test: setup ## all tests, on all cores
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 sim: setup ## the server under seeds, with everything going wrong
 	@$(BIN)/kelpie sim run --scenario $(SCENARIO) --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)

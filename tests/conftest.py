@@ -10,15 +10,18 @@ from umi.dst import Host, ManualClock, Rng
 # What a machine may lack, and what then is skipped. The same list, for people, is in tests/README.md.
 CAPABILITIES = {
     "another-user": "run a process as another user (root, or no test of file modes)",
+    "chromium": "a browser that opens a page by itself: the program chromium",
     "demo-data": "the demo warehouse's source data",
     "extras": "install packages into fresh virtual environments",
     "letta-client": "Letta's own Python client",
     "letta-openapi": "Letta's published API description",
     "local-model": "SmolLM2 in this process: the extra `local`, and KELPIE_WEIGHTS naming a folder with its weights",
+    "mariadb": "a MariaDB server: Debian's package mariadb-server-core",
     "minilm": "MiniLM's files where `umi embedder get minilm` puts them, and the extra `minilm`",
     "postgres": "a PostgreSQL server: the package pgserver",
     "sandbox": "bubblewrap with user namespaces",
     "small-disk": "mount a file system of one megabyte",
+    "tpch": "TPC-H's data, queries and answers: the package duckdb-extension-tpch",
 }
 REQUIRED = {name.strip() for name in os.environ.get("KELPIE_REQUIRE", "").split(",") if name.strip()}
 
@@ -71,6 +74,18 @@ def needs():
             pytest.skip(f"needs {capability}: {why}")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def postgres_server(needs):
+    """A real one, for all tests of a run."""
+    from tests.umi.postgres_server import Server, binaries
+
+    programs, why = binaries()
+    needs("postgres", programs is not None, why)
+    server = Server(programs)
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -18,7 +18,12 @@ NOT_RUN = "# not run"  # as the first line of a block, with the reason
 SHELL = ("", "sh", "bash", "console", "shell")
 SETTING = re.compile(r"\bKELPIE_[A-Z_]+\b")
 # Read by somebody else than kelpie.config, and documented where that is.
-OTHER_SETTINGS = {"KELPIE_REQUIRE": "tests/README.md", "KELPIE_URL": "kelpie --help", "KELPIE_KEY": "kelpie --help"}
+OTHER_SETTINGS = {
+    "KELPIE_REQUIRE": "tests/README.md",
+    "KELPIE_SECRET_": "docs/configuration.md: how the names of passwords begin",
+    "KELPIE_URL": "kelpie --help",
+    "KELPIE_KEY": "kelpie --help",
+}
 
 
 def name(path):

@@ -31,6 +31,7 @@ ROOMS = {
     "demo": "umi kelpie",
     "local": "kelpie.models",
     "minilm": "umi.embed",
+    "mysql": "kelpie.analyst.sources",
     "postgres": "umi.storage",
 }
 WITH_CLI = ("cli", "server", "demo")
@@ -46,6 +47,8 @@ HEAVY = {
     "opentelemetry",
     "psycopg",
     "pydantic",
+    "pymysql",
+    "python_calamine",
     "sqlglot",
     "starlette",
     "tokenizers",

@@ -6,10 +6,11 @@
     api, analyst        Letta's words on the wire; the analyst product
     agents              the turn: context, model, tools, commit
     tools               tools for agents, built in and custom
-    actors, models, sandbox, trajectories
-                        identity and single-writer activation; providers; isolation; messages, runs and steps
-    config, events, errors
-                        read once at start; the one seam for what happened; every error in one tree
+    actors, models, people, sandbox, trajectories
+                        identity and single-writer activation; providers; whom questions are for; isolation; messages,
+                        runs and steps
+    config, events, errors, yaml_lines
+                        read once at start; the one seam for what happened; every error in one tree; YAML by its lines
 
 Imports point down this list, and from here into umi; never up.
 """

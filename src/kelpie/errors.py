@@ -3,12 +3,14 @@
 CallerError
 ├── QueueFull            an actor's mailbox is full; nothing was stored
 ├── NotAuthenticated     no bearer key, or one we don't know
+├── NotPermitted         this key may not speak for that person, or not do that
 ├── NotServed            a known operation, option or filter of the API that this server does not have yet
 ├── ToolFailed           a tool refuses its arguments or can't do what was asked; the text goes to the model
 │   └── ToolUnavailable  the tool can't run on this machine; the text says what is missing
 ├── InvalidSource        a custom tool's source can't be used; says where and why
 ├── QueryRefused         the SQL guard refused a query; `rule` names the rule
 ├── QueryFailed          the source can't run the query (it is wrong, or took too long)
+│   └── SourceUnavailable  the source can't be reached, or went away while it was asked
 └── InvalidModel         a semantic model's YAML is wrong; says the line
 EnvironmentFault
 └── MissingExtra         an optional dependency isn't installed; says which extra
@@ -49,11 +51,13 @@ __all__ = [
     "ModelError",
     "NotAuthenticated",
     "NotFound",
+    "NotPermitted",
     "NotServed",
     "NumberWithoutSource",
     "QueryFailed",
     "QueryRefused",
     "QueueFull",
+    "SourceUnavailable",
     "StoreClosed",
     "StoreError",
     "ToolFailed",
@@ -69,6 +73,10 @@ class QueueFull(CallerError):
 
 class NotAuthenticated(CallerError):
     http_status = 401
+
+
+class NotPermitted(CallerError):
+    http_status = 403
 
 
 class NotServed(CallerError):
@@ -88,15 +96,24 @@ class InvalidSource(CallerError):
 
 
 class QueryRefused(CallerError):
+    """`rule` is the guard's; `access_rules` are ids of those that keep something back, if it was access rules."""
+
     http_status = 422
 
-    def __init__(self, rule: str, message: str) -> None:
-        super().__init__(f"{message} (rule: {rule})")
+    def __init__(self, rule: str, reason: str, access_rules: list[str] | None = None) -> None:
+        super().__init__(f"{reason} (rule: {rule})")
         self.rule = rule
+        self.reason = reason
+        self.access_rules = access_rules or []
 
 
 class QueryFailed(CallerError):
     http_status = 422
+
+
+class SourceUnavailable(QueryFailed):
+    http_status = 503
+    retry_safe = True
 
 
 class InvalidModel(CallerError):

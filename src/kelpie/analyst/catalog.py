@@ -3,7 +3,7 @@
 It is all that a planner, ruled or language model, knows about the data before it asks.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,8 +11,22 @@ from kelpie.analyst.semantic.model import Aggregation, Direction
 
 
 class CatalogMetric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """times        the time axes it may be dated by, the usual one first; a formula's are those of its metrics
+    time_default  whether a question need not say which; False only where there are several
+    first, last  the days its data begin and end, YYYY-MM-DD, by its usual axis; "" if it can't be dated
+    separate_by  dimensions it must not be summed across
+    not_by       dimensions it can't be grouped or filtered by
+    """
+
     name: str
     label: str
+    kind: Literal["flow", "stock", "ratio", "formula"] = "flow"
+    times: list[str] = []
+    time_default: bool = True
+    first: str = ""
+    last: str = ""
+    separate_by: list[str] = []
+    not_by: list[str] = []
     synonyms: list[str] = []
     opposites: list[str] = []
     unit: str = ""
@@ -34,7 +48,7 @@ class CatalogValue(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CatalogDimension(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`values` are all of them if `complete`, otherwise none or the first."""
+    """`values` are all of them if `complete`, otherwise none or the first; `withheld` is why the asker may see none."""
 
     name: str
     label: str
@@ -45,15 +59,40 @@ class CatalogDimension(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     values: list[CatalogValue] = []
     complete: bool = True
     description: str = ""
+    withheld: str = ""
 
 
 class CatalogTime(msgspec.Struct, frozen=True, kw_only=True):
-    """`first` and `last` are the days the data begin and end, YYYY-MM-DD."""
+    """`first` and `last` are the days the data begin and end on this axis, YYYY-MM-DD."""
 
+    name: str
     label: str
     grains: list[str]
     first: str
     last: str
+    synonyms: list[str] = []
+
+
+class CatalogFiscal(msgspec.Struct, frozen=True, kw_only=True):
+    """As kelpie.analyst.semantic.model.Fiscal."""
+
+    year_begins: int
+    named_by: Literal["begin", "end"]
+    default: Literal["fiscal", "calendar", "ask"]
+
+
+class CatalogDefault(msgspec.Struct, frozen=True, kw_only=True):
+    """A filter that holds for queries that say nothing of `dimension`; `note` says it in words."""
+
+    dimension: str
+    note: str
+
+
+class CatalogVerified(msgspec.Struct, frozen=True, kw_only=True):
+    """Questions that a verified query answers; run_verified takes its `name`."""
+
+    name: str
+    questions: list[str]
 
 
 class CatalogPeriod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,12 +114,18 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     description: str = ""
     metrics: list[CatalogMetric]
     dimensions: list[CatalogDimension] = []
-    time: CatalogTime | None = None
+    times: list[CatalogTime] = []
+    fiscal: CatalogFiscal | None = None
+    defaults: list[CatalogDefault] = []
+    verified: list[CatalogVerified] = []
     periods: list[CatalogPeriod] = []
     refusals: list[CatalogRefusal] = []
     background: list[str] = []
     examples: list[str] = []
     nouns: list[str] = []  # what the rows are, in the plural: words that alone name nothing to measure
+
+    def axis(self, name: str) -> CatalogTime | None:
+        return next((axis for axis in self.times if axis.name == name), None)
 
     def metric(self, name: str) -> CatalogMetric | None:
         return next((metric for metric in self.metrics if metric.name == name), None)

@@ -1,18 +1,20 @@
 """Connections: which data sources a tenant's analysts may ask. Rows of the table `connection`."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from kelpie.analyst import limits
+from kelpie.analyst.sources.engines import checked_config
 from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from umi.dst import Host
 from umi.storage import Changes, View
 
-ENGINES = ("duckdb",)
+# What of the data may reach a model: names and types alone; aggregates of rows; rows themselves.
+Sharing = Literal["schema", "aggregates", "rows"]
 
-_COLUMNS = "tenant, id, name, engine, config, created_at_ms"
-_INSERT = f"INSERT INTO connection ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+_COLUMNS = "tenant, id, name, engine, config, sharing, created_at_ms"
+_INSERT = f"INSERT INTO connection ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ONE = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? AND id = ?"
 _BY_NAME = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? AND name = ?"
 _ALL = f"SELECT {_COLUMNS} FROM connection WHERE tenant = ? ORDER BY name"
@@ -21,33 +23,36 @@ _USERS = "SELECT name FROM semantic_model WHERE tenant = ? AND connection_id = ?
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """A data source by name. For the engine "duckdb" `config` is {"path": "…"}: absolute, or under the data folder."""
+    """A data source by name. What `config` holds is its engine's own: sources/config.py. Never a secret."""
 
     tenant: str
     id: str
     name: str
     engine: str
     config: dict[str, Any]
+    sharing: Sharing = "rows"
     created_at_ms: int
 
 
-def new_connection(host: Host, tenant: str, name: str, engine: str, config: dict[str, Any]) -> Connection:
-    """A connection that isn't stored yet. Raises InvalidInput or LimitExceeded; the file itself is not looked at."""
+def new_connection(
+    host: Host, tenant: str, name: str, engine: str, config: dict[str, Any], sharing: Sharing = "rows"
+) -> Connection:
+    """A connection that isn't stored yet. Raises InvalidInput or LimitExceeded; the source itself is not looked at."""
     name = name.strip()
     if not name:
         raise InvalidInput("a connection needs a name that is not blank")
     if len(name) > limits.CONNECTION_NAME_CHARS_MAX:
         raise LimitExceeded("the connection's name", len(name), limits.CONNECTION_NAME_CHARS_MAX, "characters")
-    if engine not in ENGINES:
-        raise InvalidInput(f"the engine '{engine}' is not known; known engines: {', '.join(ENGINES)}")
-    if set(config) != {"path"} or not isinstance(config["path"], str) or not config["path"]:
-        raise InvalidInput('a duckdb connection is configured by {"path": "the database file"} and nothing else')
+    checked_config(engine, config)
+    if sharing not in get_args(Sharing):
+        raise InvalidInput(f"the sharing level '{sharing}' is not known; levels: {', '.join(get_args(Sharing))}")
     return Connection(
         tenant=tenant,
         id=host.ids.new("connection"),
         name=name,
         engine=engine,
         config=config,
+        sharing=sharing,
         created_at_ms=host.clock.now_ms(),
     )
 
@@ -66,6 +71,7 @@ async def plan_create(view: View, connection: Connection) -> Changes:
         connection.name,
         connection.engine,
         config,
+        connection.sharing,
         connection.created_at_ms,
     )
 
@@ -98,12 +104,13 @@ async def plan_delete(view: View, tenant: str, connection_id: str) -> Changes:
 
 
 def _from_row(row: tuple[Any, ...]) -> Connection:
-    tenant, connection_id, name, engine, config, created_at_ms = row
+    tenant, connection_id, name, engine, config, sharing, created_at_ms = row
     return Connection(
         tenant=tenant,
         id=connection_id,
         name=name,
         engine=engine,
         config=msgspec.json.decode(config, type=dict[str, Any]),
+        sharing=sharing,
         created_at_ms=created_at_ms,
     )

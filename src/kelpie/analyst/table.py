@@ -11,8 +11,25 @@ import msgspec
 from kelpie.analyst import limits
 
 ColumnKind = Literal["dimension", "time", "metric", "value"]
+# What a column holds, whatever the engine calls it.
+Kind = Literal["number", "text", "boolean", "date", "timestamp", "other"]
 
 Cell = str | int | float | bool | None | list[Any] | dict[str, Any]
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Which state of the data a result stands on: equal snapshots, equal answers.
+
+    where       the file, or host and database; no user, no password
+    state       nothing but equal or not
+    changed_ms  when the data changed last, if the source knows
+    certain     whether every change shows in `state`; where not, equal ones may hide a change
+    """
+
+    where: str
+    state: str
+    changed_ms: int | None = None
+    certain: bool = True
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,13 +37,19 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
     columns: list[str]
     types: list[str]  # the engine's own words
+    kinds: list[Kind] = []  # the same in the analyst's
     rows: list[list[Any]]
     truncated: bool = False
     duration_ms: float = 0.0
+    snapshot: Snapshot | None = None  # what the query saw
 
 
 class ResultColumn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a column of a result means. `kind` "value" is a column of plain SQL; `format` is the metric's."""
+    """What a column of a result means. `kind` "value" is a column of plain SQL; `format` is the metric's.
+
+    year_begins, named_by  of a fiscal grain: the month its year begins with, and which of its two years names it
+    of                     the metric that a comparison or share belongs to: its column "<of>_before", "_growth" …
+    """
 
     name: str
     kind: ColumnKind
@@ -35,6 +58,9 @@ class ResultColumn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     unit: str = ""
     format: str = ""
     grain: str | None = None
+    year_begins: int = 1
+    named_by: Literal["begin", "end"] = "end"
+    of: str = ""
 
 
 class ResultTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,14 +81,16 @@ class ResultTable(msgspec.Struct, frozen=True, kw_only=True):
         return [column.name for column in self.columns].index(name)
 
 
-def bounded_rows(rows: Iterable[Sequence[Any]], rows_max: int) -> tuple[list[list[Any]], bool]:
-    """The rows as JSON-able cells up to `rows_max` and QUERY_RESULT_BYTES_MAX, and whether anything was left out."""
+def bounded_rows(
+    rows: Iterable[Sequence[Any]], rows_max: int, bytes_max: int = limits.QUERY_RESULT_BYTES_MAX
+) -> tuple[list[list[Any]], bool]:
+    """The rows as JSON-able cells up to `rows_max` and `bytes_max`, and whether anything was left out."""
     kept: list[list[Any]] = []
     used_bytes, cut = 0, False
     for row in rows:
         cells = [as_cell(value) for value in row]
         used_bytes += len(msgspec.json.encode(cells)) + 1
-        if len(kept) >= rows_max or used_bytes > limits.QUERY_RESULT_BYTES_MAX:
+        if len(kept) >= rows_max or used_bytes > bytes_max:
             return kept, True
         cut = cut or any(isinstance(cell, str) and cell.endswith(_CUT_MARK) for cell in cells)
         kept.append(cells)

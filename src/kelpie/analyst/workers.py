@@ -1,10 +1,10 @@
-"""The analyst's threads: DuckDB and the chart renderer block, so they run beside the event loop, a few at once.
+"""The analyst's threads: most drivers and the chart renderer block, so they run beside the event loop, a few at once.
 
 This is the one place of the room that touches threads. What runs here is handed plain data and returns plain data.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -45,14 +45,14 @@ class Job(Generic[T]):
         """Keep it from beginning, if it has not begun."""
         self._stopped = True
 
-    async def stop(self, interrupt: Callable[[], None]) -> None:
+    async def stop(self, interrupt: Callable[[], Awaitable[None]]) -> None:
         """Keep it from beginning, or interrupt it until it ends.
 
         Once is not enough: an interrupt that comes between two statements hits nothing.
         """
         self.call_off()
         while self._begun and not self._done.done():
-            interrupt()
+            await interrupt()
             await self._host.clock.sleep(_INTERRUPT_AGAIN_MS)
 
 

@@ -17,15 +17,16 @@ from kelpie.agents.remembering import Remembering
 from kelpie.agents.scene import Workshop
 from kelpie.analyst import migrations as analyst_migrations
 from kelpie.analyst.agent import PLANNER_HANDLE
-from kelpie.analyst.service import Analyst
+from kelpie.analyst.service import Analyst, OpenSource
+from kelpie.analyst.sources.engines import open_source
 from kelpie.analyst.tools import analyst_tools
 from kelpie.api import House, Keys, create_app
-from kelpie.api.auth import DEFAULT_TENANT
 from kelpie.config import Config
 from kelpie.errors import MissingExtra, NotFound
 from kelpie.events import CommitGroupEnded, Events
 from kelpie.models import ModelCard, Models, ModelSettings, configured_providers
 from kelpie.models.local import LOCAL_CARD, LocalModel
+from kelpie.people import schema as people_schema
 from kelpie.sandbox import LevelReport, ProcessSandbox, Sandbox
 from kelpie.server import logs
 from kelpie.server.metrics import Metrics
@@ -47,6 +48,7 @@ from umi.wire import HttpTransport, Transport
 MIGRATIONS = [
     *memory.MIGRATIONS,
     *actors_directory.MIGRATIONS,
+    *people_schema.MIGRATIONS,
     *trajectories_schema.MIGRATIONS,
     *custom.MIGRATIONS,
     *agents.MIGRATIONS,
@@ -60,16 +62,18 @@ OpenStore = Callable[[Sequence[Migration], Host, CommitListener], Awaitable[Data
 class Outside:
     """What a server reaches beyond its own process: a simulation hands in others.
 
-    transport   to model providers
-    sandbox     where custom tools run
-    open_store  (migrations, host, on_group) -> the open Database. Raises StoreError
-    embedder    finds facts by meaning: "auto" takes MiniLM where it was fetched; None finds by words alone
-    silo        the name under which it claims its actors
+    transport    to model providers
+    sandbox      where custom tools run
+    open_store   (migrations, host, on_group) -> the open Database. Raises StoreError
+    open_source  the data that people ask about
+    embedder     finds facts by meaning: "auto" takes MiniLM where it was fetched; None finds by words alone
+    silo         the name under which it claims its actors
     """
 
     transport: Transport
     sandbox: Sandbox
     open_store: OpenStore
+    open_source: OpenSource = open_source
     embedder: Embedder | str | None = "auto"
     silo: str = "local"
 
@@ -104,7 +108,7 @@ class Server:
         self.events = Events()
         self.models = Models(host, outside.transport, configured_providers(_model_settings(config)))
         self.models.register(_planner_card(), Planner(host))
-        self.analyst = Analyst(host, config.data_folder)
+        self.analyst = Analyst(host, config.data_folder, secrets=config.connection_secrets, opens=outside.open_source)
         self.sandbox = outside.sandbox
         tools = (*MEMORY_TOOLS, *analyst_tools(self.analyst))
         self.catalog = Catalog({tool.name: tool for tool in tools}, self.sandbox)
@@ -158,7 +162,8 @@ class Server:
         Remembering(workshop)
         silo = Silo(self.outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
         inbox = Inbox(workshop, silo)
-        for tenant in {DEFAULT_TENANT, *config.keys.values()}:
+        keys = Keys(config.keys)
+        for tenant in sorted(keys.tenants):
             view, builtins = View(database), self.catalog.builtins.values()
             await database.commit(await custom.plan_builtins(view, tenant, host.clock.now_ms(), builtins))
         if config.otlp_endpoint is not None:
@@ -170,7 +175,7 @@ class Server:
         self.app.state.house = House(
             workshop=workshop,
             inbox=inbox,
-            keys=Keys(config.keys),
+            keys=keys,
             analyst=self.analyst,
             analyst_model=config.analyst_model,
             version=self.version,

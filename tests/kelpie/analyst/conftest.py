@@ -15,19 +15,20 @@ from kelpie.analyst.service import Analyst
 from kelpie.analyst.tools import analyst_tools
 from kelpie.demo.warehouse import semantic_model_yaml
 from kelpie.errors import CallerError
+from kelpie.people import NOBODY
+from kelpie.people import schema as people
 from kelpie.tools.tool import Outcome, ToolContext
+from kelpie.trajectories import messages
+from kelpie.trajectories import schema as trajectories
+from kelpie.trajectories.records import RunInput, StoredMessage
+from umi import memory
 from umi.dst import Host, ManualClock, Rng
 from umi.memory import Archive
 from umi.storage import Changes, SqliteDatabase, View
-from umi.wire.types import Message, Request, ToolSpec
+from umi.wire.types import Message, Request
 
 TENANT = "tenant-1"
 STEPS_MAX = 8
-REMEMBER = ToolSpec(
-    name="core_memory_append",
-    description="Append to a block.",
-    parameters={"type": "object", "properties": {"label": {"type": "string"}, "content": {"type": "string"}}},
-)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +48,8 @@ def coffee_path(data_folder):
 
 @pytest.fixture
 async def database():
-    opened = await SqliteDatabase.open(":memory:", MIGRATIONS)
+    rooms = [*MIGRATIONS, *memory.MIGRATIONS, *people.MIGRATIONS, *trajectories.MIGRATIONS]
+    opened = await SqliteDatabase.open(":memory:", rooms)
     yield opened
     await opened.close()
 
@@ -67,7 +69,10 @@ def registered():
 
 
 class Desk:
-    """An analyst agent at work: `ask` runs a whole turn, and what it did is left to look at."""
+    """An analyst agent at work: `ask` runs a whole turn, and what it did is left to look at.
+
+    `speaker` is whom it answers; `turns` how many it has run, which names the runs: run-1, run-2, …
+    """
 
     def __init__(self, host, database, analyst, record, connection):
         self.host, self.database, self.analyst = host, database, analyst
@@ -75,7 +80,7 @@ class Desk:
         self.agent = analyst_agent(record)
         self.tools = {tool.name: tool for tool in analyst_tools(analyst)}
         self.model = PlannerModel(host)
-        self.history, self.preferences = [], ""
+        self.history, self.speaker, self.turns, self.said = [], NOBODY, 0, []
         self.calls, self.deltas, self.replies = [], [], []
         self.without = set()
 
@@ -84,15 +89,10 @@ class Desk:
         return View(self.database)
 
     def system(self):
-        value = self.preferences
-        return (
-            f"{self.agent.system}\n\n<memory_blocks>\n<persona>\n<value>\nTables and charts are my life.\n</value>\n"
-            f"</persona>\n\n<preferences>\n<description>\nTables or charts\n</description>\n<metadata>\n"
-            f"- chars_current={len(value)}\n</metadata>\n<value>\n{value}\n</value>\n</preferences>\n</memory_blocks>"
-        )
+        return f"{self.agent.system}\n\n<memory_blocks>\n<persona>\nTables and charts are my life.\n</persona>"
 
     def request(self):
-        specs = [tool.spec for tool in self.tools.values()] + [REMEMBER]
+        specs = [tool.spec for tool in self.tools.values()]
         return Request(
             model="planner",
             messages=[Message(role="system", content=self.system()), *self.history],
@@ -103,16 +103,19 @@ class Desk:
         return ToolContext(
             tenant=tenant,
             agent_id=agent_id,
-            run_id="run-1",
+            run_id=f"run-{max(1, self.turns)}",
             step_id=step_id,
             tool_call_id=call_id,
             view=self.view,
             host=self.host,
             archive=Archive(self.view.database, self.host),
             agent_metadata=self.agent.metadata,
+            speaker=self.speaker,
+            said=self.said,
+            model="kelpie/planner",
         )
 
-    async def call(self, name, **arguments):
+    async def call(self, name, /, **arguments):
         """One tool call as a turn makes it: a refusal is an Outcome, and its rows are committed."""
         try:
             outcome = await self.tools[name].run(self.context(), arguments)
@@ -123,8 +126,16 @@ class Desk:
 
     async def ask(self, text):
         """The agent's last words about `text`."""
+        begin = len(self.history)
+        self.turns += 1
         self.history.append(Message(role="user", content=text))
+        self.said = [RunInput(id=f"message-{self.turns}", body=self.history[-1])]
         self.calls, self.deltas, self.replies = [], [], []
+        says = await self._turn()
+        await self._store(self.history[begin:])
+        return says
+
+    async def _turn(self):
         for _ in range(STEPS_MAX):
             reply = await self.model.reply(self.request(), self.deltas.append)
             self.replies.append(reply)
@@ -134,10 +145,7 @@ class Desk:
             for call in reply.tool_calls:
                 arguments = json.loads(call.arguments)
                 self.calls.append((call.name, arguments))
-                if call.name == REMEMBER.name:
-                    outcome = self._remember(arguments)
-                else:
-                    outcome = await self.call(call.name, **arguments)
+                outcome = await self.call(call.name, **arguments)
                 self.history.append(
                     Message(
                         role="tool",
@@ -151,10 +159,26 @@ class Desk:
                     return outcome.says
         pytest.fail(f"the turn did not end: {self.calls}")
 
-    def _remember(self, arguments):
-        assert arguments["label"] == "preferences"
-        self.preferences = f"{self.preferences}\n{arguments['content']}".strip()
-        return Outcome("ok")
+    async def _store(self, said):
+        """The turn as the runtime keeps it: what a convention stands on is looked up there."""
+        stored = [
+            StoredMessage(
+                tenant=TENANT,
+                id=self.host.ids.new("message"),
+                agent_id="agent-1",
+                position=self.turns * 100 + number,
+                run_id=f"run-{self.turns}",
+                step_id=None,
+                body=body,
+            )
+            for number, body in enumerate(said)
+        ]
+        await self.database.commit(messages.plan_add(stored))
+
+    @property
+    def did(self):
+        """The names of the tools called in the last turn, but for the look at what is agreed on that begins each."""
+        return [name for name, _ in self.calls if name != "conventions"]
 
     def called(self, name):
         return [arguments for called, arguments in self.calls if called == name]

@@ -2,6 +2,7 @@
 
 import os
 
+import apsw
 import duckdb
 import pytest
 from tests.kelpie.analyst.conftest import TENANT
@@ -9,7 +10,7 @@ from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee
 
 from kelpie.analyst import connections
 from kelpie.analyst.service import Analyst
-from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound
+from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound, SourceUnavailable
 from umi.dst import Host
 from umi.storage import View
 
@@ -53,16 +54,32 @@ async def test_a_name_is_given_once_even_by_two_plans_at_the_same_time(host, dat
     [
         (" ", "duckdb", {"path": "a"}),
         ("a", "oracle", {"path": "a"}),
-        ("a", "duckdb", {}),
-        ("a", "duckdb", {"path": ""}),
-        ("a", "duckdb", {"path": 3}),
         ("a", "duckdb", {"path": "a", "threads": 8}),
+        ("a", "postgres", {"host": "h", "database": "d", "user": "u", "password": "p"}),
         ("a" * 101, "duckdb", {"path": "a"}),
     ],
 )
 def test_a_malformed_connection_is_refused(host, name, engine, config):
     with pytest.raises((InvalidInput, LimitExceeded)):
         connections.new_connection(host, TENANT, name, engine, config)
+
+
+async def test_how_much_may_leave_a_source_is_kept_with_its_connection(host, database, commit):
+    view = View(database)
+    for sharing in ("schema", "aggregates", "rows"):
+        made = connections.new_connection(host, TENANT, sharing, "duckdb", {"path": "a"}, sharing)
+        await commit(await connections.plan_create(view, made))
+        assert (await connections.get(view, TENANT, made.id)).sharing == sharing
+    with pytest.raises(InvalidInput, match="levels: schema, aggregates, rows"):
+        connections.new_connection(host, TENANT, "a", "duckdb", {"path": "a"}, "everything")
+
+
+async def test_a_server_s_connection_keeps_the_name_of_its_password_and_no_password(host, database, commit):
+    config = {"host": "db", "database": "sales", "user": "reader", "password_env": "KELPIE_SECRET_SALES"}
+    made = connections.new_connection(host, TENANT, "sales", "postgres", config, "aggregates")
+    await commit(await connections.plan_create(View(database), made))
+    assert await connections.get(View(database), TENANT, made.id) == made
+    assert made.config == config
 
 
 async def test_a_connection_is_opened_once_before_it_is_accepted(analyst, database, data_folder):
@@ -117,6 +134,30 @@ async def test_a_replaced_file_is_opened_anew(tmp_path, host):
     assert after is not before
     assert (await after.query("SELECT count(*) FROM orders", rows_max=1)).rows == [[10]]
     await analyst.close()
+
+
+async def test_every_engine_is_opened_through_its_connection_and_checked(tmp_path, host, data_folder):
+    analyst = Analyst(host, str(tmp_path))
+    build_coffee(str(tmp_path / "coffee.duckdb"))
+    apsw.Connection(str(tmp_path / "coffee.sqlite")).execute("CREATE TABLE cups (n INTEGER)").fetchall()
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "cups.csv").write_text("n\n1\n")
+    for engine, path in (("duckdb", "coffee.duckdb"), ("sqlite", "coffee.sqlite"), ("files", "files")):
+        connection = connections.new_connection(host, TENANT, engine, engine, {"path": path})
+        source = await analyst.open_source(connection)
+        assert source.engine == engine
+        assert await analyst.open_source(connection) is source
+        check = await analyst.check_connection(connection)
+        assert check.version.startswith(("DuckDB v", "SQLite 3"))
+        assert check.beyond_reading == []
+    await analyst.close()
+
+
+async def test_a_server_that_is_not_there_makes_no_connection(analyst, database):
+    config = {"host": "127.0.0.1", "port": 1, "database": "sales", "user": "reader"}
+    for engine in ("postgres", "mysql"):
+        with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1:1/sales can't be reached"):
+            await analyst.plan_connection(View(database), TENANT, "sales", config, engine)
 
 
 async def test_only_so_many_sources_stay_open(tmp_path, host, monkeypatch):

@@ -89,3 +89,32 @@ def test_a_range_of_days_is_said_as_short_as_it_can_be(first, last, text):
 def test_money_never_changes_on_its_way_to_json(amount):
     cell = as_cell(amount)
     assert decimal.Decimal(cell if isinstance(cell, str | int) else repr(cell)) == amount
+
+
+@pytest.mark.parametrize(
+    ("day", "grain", "begins", "named_by", "text"),
+    [
+        ("2025-02-01", "fiscal_quarter", 2, "end", "Q1 FY2026"),
+        ("2026-01-31", "fiscal_quarter", 2, "end", "Q4 FY2026"),
+        ("2025-02-01", "fiscal_quarter", 2, "begin", "Q1 FY2025"),
+        ("2025-02-01", "fiscal_year", 2, "end", "FY2026"),
+        ("2025-01-01", "fiscal_year", 1, "end", "FY2025"),
+        ("2025-07-01", "fiscal_quarter", 7, "end", "Q1 FY2026"),
+        ("2025-06-30", "fiscal_year", 7, "end", "FY2025"),
+    ],
+)
+def test_a_fiscal_period_has_the_company_s_own_name(day, grain, begins, named_by, text):
+    assert time_text(day, grain, begins, named_by) == text
+    column = ResultColumn(
+        name=grain, kind="time", label="x", type="date", grain=grain, year_begins=begins, named_by=named_by
+    )
+    assert cell_text(day, column) == text
+
+
+def test_money_that_is_a_text_to_stay_exact_is_written_like_a_number():
+    column = ResultColumn(name="x", kind="metric", label="x", type="number", format=",.2f")
+    assert cell_text("12345678901234567.89", column) == "12,345,678,901,234,567.89"
+    assert cell_text("12345678901234567.89", ResultColumn(name="x", kind="dimension", label="x", type="text")) != (
+        "12,345,678,901,234,567.89"
+    )
+    assert cell_text("n/a", column) == "n/a"

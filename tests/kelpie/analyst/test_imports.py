@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("duckdb", "sqlglot", "vl_convert", "yaml", "numpy")
+HEAVY = ("duckdb", "sqlglot", "vl_convert", "yaml", "numpy", "psycopg", "pymysql", "python_calamine")
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ HEAVY = ("duckdb", "sqlglot", "vl_convert", "yaml", "numpy")
         "migrations",
         "connections",
         "results",
+        "sources.engines",
         "provenance",
         "semantic.records",
         "planner.model",

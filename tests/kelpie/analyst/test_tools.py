@@ -4,7 +4,7 @@ import json
 
 import pytest
 from tests.kelpie.analyst.conftest import TENANT
-from tests.kelpie.analyst.warehouses import ask
+from tests.kelpie.analyst.warehouses import COFFEE_YAML, ask
 
 from kelpie.analyst import limits, results
 from kelpie.analyst.catalog import Catalog, read_catalog
@@ -14,11 +14,15 @@ from kelpie.errors import InvalidInput, NotFound, ToolFailed
 
 async def test_the_tools_are_described_for_a_model(analyst):
     tools = {tool.name: tool for tool in analyst_tools(analyst)}
-    assert sorted(tools) == ["ask_user", "chart", "list_metrics", "query_metric", "run_sql"]
+    assert sorted(tools) == [
+        *("ask_user", "chart", "conventions", "keep_convention", "list_metrics", "query_metric", "run_sql"),
+        "run_verified",
+    ]
     assert {name for name, tool in tools.items() if tool.reach == "outside"} == {
         "list_metrics",
         "query_metric",
         "run_sql",
+        "run_verified",
     }
     for tool in tools.values():
         schema = tool.spec.parameters
@@ -31,7 +35,8 @@ async def test_list_metrics_tells_all_that_can_be_asked(flights):
     outcome = await flights.call("list_metrics")
     catalog = read_catalog(json.loads(outcome.text))
     assert isinstance(catalog, Catalog)
-    assert (catalog.time.first, catalog.time.last) == ("2013-01-01", "2013-12-31")
+    (axis,) = catalog.times
+    assert (axis.name, axis.first, axis.last) == ("departure_day", "2013-01-01", "2013-12-31")
     carriers = {known.value: known.also for known in catalog.dimension("carrier").values}
     assert len(carriers) == 16
     assert carriers["JetBlue Airways"] == ["JetBlue", "B6"]
@@ -69,6 +74,59 @@ async def test_query_metric_gives_rows_and_stores_what_it_gave(flights, flights_
     assert stored.sql == shown["sql"]
     assert stored.metric_query["metrics"] == arguments["metrics"]
     assert stored.verdict.outcome == "run"
+
+
+async def test_a_comparison_and_a_share_come_with_notes_for_the_answer(coffee):
+    outcome = await coffee.call(
+        "query_metric",
+        metrics=["turnover"],
+        dimensions=["drink"],
+        time_from="2023-08-01",
+        time_to="2023-08-31",
+        compare={"with": "previous_period"},
+        share=["drink"],
+        having=[{"metric": "turnover_share", "op": "gt", "value": 0.1}],
+        order=[{"by": "turnover_growth"}],
+    )
+    shown = json.loads(outcome.text)
+    assert [column["name"] for column in shown["columns"]] == [
+        "drink",
+        *(f"turnover{part}" for part in ("", "_before", "_change", "_growth", "_share")),
+    ]
+    assert sum(row[-1] for row in shown["rows"]) == pytest.approx(1)
+    assert shown["notes"] == ["Compared with 2023-07-01 to 2023-07-31."]
+    stored = await results.query_by_id(coffee.view, TENANT, shown["query_id"])
+    assert stored.metric_query["compare"] == {"with": "previous_period"}
+
+
+VERIFIED = """
+verified:
+  - name: large_orders
+    questions: ["How many large orders were there?"]
+    sql: SELECT count(*) AS large FROM orders WHERE cups > 3
+    verified_by: Ada
+"""
+
+
+async def test_a_verified_query_runs_word_for_word_and_is_labelled(coffee):
+    text = (COFFEE_YAML + VERIFIED).replace("name: coffee", "name: vouched")
+    record, changes = await coffee.analyst.plan_model(coffee.view, TENANT, coffee.connection.id, text)
+    await coffee.database.commit(changes)
+    coffee.agent.metadata["semantic_model_id"] = record.id
+    listed = json.loads((await coffee.call("list_metrics")).text)
+    assert listed["verified"] == [{"name": "large_orders", "questions": ["How many large orders were there?"]}]
+    outcome = await coffee.tools["run_verified"].run(coffee.context(), {"name": "large_orders"})
+    await coffee.database.commit(outcome.changes)
+    shown = json.loads(outcome.text)
+    assert shown["rows"] == [[375]]
+    assert (shown["verified"], shown["verified_by"]) == ("large_orders", "Ada")
+    stored = await results.query_by_id(coffee.view, TENANT, shown["query_id"])
+    assert stored.basis.verified == "large_orders"
+    assert stored.basis.asked == "SELECT count(*) AS large FROM orders WHERE cups > 3"
+    by_hand = json.loads((await coffee.call("run_sql", sql=stored.basis.asked + " AND true")).text)
+    assert "verified" not in by_hand
+    with pytest.raises(NotFound, match="small_orders"):
+        await coffee.tools["run_verified"].run(coffee.context(), {"name": "small_orders"})
 
 
 async def test_codes_and_nicknames_are_values_too(flights):
@@ -140,7 +198,7 @@ async def test_a_chart_is_drawn_from_the_stored_result(flights):
     drawn = json.loads((await flights.call("chart", query_id=query_id, title="Flights")).text)
     chart = await results.chart_by_id(flights.view, TENANT, drawn["chart_id"])
     assert chart.query_id == query_id
-    assert chart.spec["title"] == "Flights"
+    assert chart.spec["title"]["text"] == "Flights"
     assert [chart] == await results.charts_of_query(flights.view, TENANT, query_id)
     assert (await flights.analyst.render(chart)).startswith(b"\x89PNG")
 

@@ -7,8 +7,10 @@ from typing import Literal
 
 import msgspec
 
-Grain = Literal["day", "week", "month", "quarter", "year"]
-GRAINS: tuple[Grain, ...] = ("day", "week", "month", "quarter", "year")
+Grain = Literal["day", "week", "month", "quarter", "year", "fiscal_quarter", "fiscal_year"]
+GRAINS: tuple[Grain, ...] = ("day", "week", "month", "quarter", "year", "fiscal_quarter", "fiscal_year")
+CALENDAR_GRAINS: tuple[Grain, ...] = GRAINS[:5]
+FISCAL_GRAINS: tuple[Grain, ...] = GRAINS[5:]
 Direction = Literal["higher_is_worse", "higher_is_better", "neutral"]
 Aggregation = Literal["count", "sum", "average", "share", "other"]
 
@@ -62,18 +64,43 @@ class Dimension(_Part, frozen=True, kw_only=True):
 
 
 class TimeAxis(_Part, frozen=True, kw_only=True):
-    """When things happened: a DATE or TIMESTAMP in SQL over entities."""
+    """When things happened: a DATE or TIMESTAMP in SQL over entities. `synonyms` tell it from others: "paid"."""
 
+    name: str
     label: str
     expr: str
-    grains: list[Grain] = msgspec.field(default_factory=lambda: list(GRAINS))
+    grains: list[Grain] = msgspec.field(default_factory=lambda: list(CALENDAR_GRAINS))
+    synonyms: list[str] = []
+
+
+class Fiscal(_Part, frozen=True, kw_only=True):
+    """The company's own year.
+
+    year_begins  the month it begins with, 1 to 12
+    named_by     whether "FY2026" is the year that begins or the one that ends in 2026
+    default      what "quarter" and "year" mean when a question says neither "fiscal" nor "calendar"; "ask" asks once
+    """
+
+    year_begins: int
+    named_by: Literal["begin", "end"] = "end"
+    default: Literal["fiscal", "calendar", "ask"] = "ask"
 
 
 class Metric(_Part, frozen=True, kw_only=True):
     """A number with one definition.
 
-    kind         "flow" is one aggregate (`expr`); "ratio" is `numerator` over `denominator`, null where that is 0
-    entity       whose rows are counted
+    kind         "flow": an aggregate (`expr`) of what happened in a period, so that periods add up.
+                 "stock": an aggregate of what holds at a moment; of a period it is the value at the period's end. Rows
+                 hold from `since` until before `until` (SQL dates of the row; no `until` or null: still), or on the day
+                 `at` (daily snapshots).
+                 "ratio": `numerator` over `denominator`, both aggregates of the same rows, null where that is 0.
+                 "formula": other metrics by name with + - * / and parentheses (`formula`), each aggregated for itself,
+                 so that rows of one can't multiply those of another; null where it divides by 0
+    entity       whose rows are counted; none for a formula
+    times        the time axes it may be dated by, the usual one first if `time_default` says so; several without a
+                 default are asked about. Empty: the model's first axis that its rows have. A stock has dates of its
+                 own; `times` are those whose last day is the last it is known for, all axes if empty
+    separate_by  dimensions it must never be summed across ("currency"): it is shown for each of their values
     filters      SQL conditions on the rows that count
     format       as in Python and d3: ",d" ",.1f" ".1%"
     direction    what "worst" and "best" mean
@@ -84,11 +111,18 @@ class Metric(_Part, frozen=True, kw_only=True):
 
     name: str
     label: str
-    kind: Literal["flow", "ratio"]
-    entity: str
+    kind: Literal["flow", "stock", "ratio", "formula"]
+    entity: str | None = None
     expr: str | None = None
     numerator: str | None = None
     denominator: str | None = None
+    formula: str | None = None
+    since: str | None = None
+    until: str | None = None
+    at: str | None = None
+    times: list[str] = []
+    time_default: bool = False
+    separate_by: list[str] = []
     filters: list[str] = []
     unit: str = ""
     format: str = ",d"
@@ -118,6 +152,24 @@ class Refusal(_Part, frozen=True, kw_only=True):
     reason: str
 
 
+class DefaultFilter(_Part, frozen=True, kw_only=True):
+    """Holds for every query that neither filters nor groups by `dimension`; the answer says so, as `note`."""
+
+    dimension: str
+    values: list[str | int | float | bool | None]
+    op: Literal["in", "not_in"] = "in"
+    note: str
+
+
+class VerifiedQuery(_Part, frozen=True, kw_only=True):
+    """SQL that a person vouches for, used word for word when one of `questions` is asked."""
+
+    name: str
+    questions: list[str]
+    sql: str
+    verified_by: str = ""
+
+
 class SemanticModel(_Part, frozen=True, kw_only=True):
     """`background` are words that add nothing to a question about these data ("new york" where all is New York)."""
 
@@ -127,8 +179,11 @@ class SemanticModel(_Part, frozen=True, kw_only=True):
     entities: list[Entity]
     joins: list[Join] = []
     dimensions: list[Dimension] = []
-    time: TimeAxis | None = None
+    times: list[TimeAxis] = []
+    fiscal: Fiscal | None = None
     metrics: list[Metric]
+    default_filters: list[DefaultFilter] = []
+    verified: list[VerifiedQuery] = []
     periods: list[Period] = []
     refusals: list[Refusal] = []
     background: list[str] = []
@@ -145,5 +200,16 @@ class SemanticModel(_Part, frozen=True, kw_only=True):
     def metric(self, name: str) -> Metric | None:
         return next((metric for metric in self.metrics if metric.name == name), None)
 
+    def axis(self, name: str) -> TimeAxis | None:
+        return next((axis for axis in self.times if axis.name == name), None)
+
     def dimension(self, name: str) -> Dimension | None:
         return next((dimension for dimension in self.dimensions if dimension.name == name), None)
+
+    def grains(self, axis: TimeAxis | None) -> list[Grain]:
+        """What may be asked by: the axis's grains, and where there is a fiscal year its own ones. None: a stock's."""
+        offered = list(CALENDAR_GRAINS) if axis is None else list(axis.grains)
+        if self.fiscal is not None:
+            own: tuple[Grain, ...] = tuple(grain for grain in FISCAL_GRAINS if grain.removeprefix("fiscal_") in offered)
+            offered += [grain for grain in own if grain not in offered]
+        return offered

@@ -1,7 +1,7 @@
-"""MetricQuery -> SQL: the numbers of hand-written SQL, in one order, the same text every time."""
+"""MetricQuery -> SQL of one part: the numbers of hand-written SQL, in one order, the same text every time."""
 
 import pytest
-from tests.kelpie.analyst.warehouses import COFFEE_YAML, ask
+from tests.kelpie.analyst.warehouses import COFFEE_YAML, ask, build_coffee, build_flights
 
 from kelpie.analyst.compile import compile_query
 from kelpie.analyst.guard import guard
@@ -82,6 +82,16 @@ SAME = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def flights_path(tmp_path_factory):
+    return build_flights(str(tmp_path_factory.mktemp("compile") / "flights.duckdb"))
+
+
+@pytest.fixture(scope="module")
+def coffee_path(tmp_path_factory):
+    return build_coffee(str(tmp_path_factory.mktemp("compile") / "coffee.duckdb"))
+
+
 @pytest.mark.parametrize(("model", "query", "by_hand"), SAME.values(), ids=SAME)
 def test_the_numbers_are_those_of_hand_written_sql(model, query, by_hand, flights_path, coffee_path):
     path = flights_path if model is FLIGHTS else coffee_path
@@ -126,7 +136,31 @@ REFUSED = {
     "a filter of nothing": {"metrics": ["flights"], "filters": [{"dimension": "carrier", "values": []}]},
     "a text where a number is": {"metrics": ["flights"], "filters": [{"dimension": "departure_hour", "values": ["x"]}]},
     "a number where a text is": {"metrics": ["flights"], "filters": [{"dimension": "carrier", "values": [3]}]},
-    "an unknown field": {"metrics": ["flights"], "having": "1"},
+    "an unknown field": {"metrics": ["flights"], "group_by": "carrier"},
+    "a condition that is none": {"metrics": ["flights"], "having": "1"},
+    "a condition on what is not asked for": {
+        "metrics": ["flights"],
+        "having": [{"metric": "distance", "op": "gt", "value": 1}],
+    },
+    "a day in another form": {"metrics": ["flights"], "time_from": "20130201"},
+    "a day before all calendars": {"metrics": ["flights"], "time_from": "0013-02-01"},
+    "an order by one column twice": {"metrics": ["flights"], "order": [{"by": "flights"}, {"by": "flights"}]},
+    "an unknown time axis": {"metrics": ["flights"], "time": "arrival"},
+    "a fiscal year where there is none": {"metrics": ["flights"], "grain": "fiscal_year"},
+    "a share of what is not asked for": {"metrics": ["flights"], "share": ["carrier"]},
+    "a share of an average": {"metrics": ["average_distance"], "dimensions": ["carrier"], "share": ["carrier"]},
+    "a comparison without days": {"metrics": ["flights"], "compare": {"with": "previous_period"}},
+    "a comparison with a period that is none": {
+        "metrics": ["flights"],
+        "time_from": "2013-02-01",
+        "compare": {"with": "period"},
+    },
+    "a comparison with days of its own": {
+        "metrics": ["flights"],
+        "time_from": "2013-02-01",
+        "time_to": "2013-02-28",
+        "compare": {"with": "previous_year", "time_from": "2012-01-01"},
+    },
     "a text for a list": {"metrics": "flights"},
 }
 

@@ -1,23 +1,14 @@
-"""A number in an answer is a cell of a result, or the answer is refused; and the cell can be asked for again."""
+"""A number in a text is a cell of a result, at its stated rounding, or the text is refused."""
 
-import os
-
-import duckdb
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.kelpie.analyst.conftest import TENANT, Desk
-from tests.kelpie.analyst.warehouses import COFFEE_YAML, build_coffee
 
-from kelpie.analyst import results
-from kelpie.analyst.asking import rerun
 from kelpie.analyst.formats import cell_text
-from kelpie.analyst.provenance import link_numbers, provenance
-from kelpie.analyst.semantic import records
-from kelpie.analyst.service import Analyst
+from kelpie.analyst.provenance import Numbers, hold, link_numbers, read_numbers
 from kelpie.analyst.table import ResultColumn, ResultTable
-from kelpie.errors import InvalidInput, NotFound, NumberWithoutSource
+from kelpie.errors import NumberWithoutSource
 
 CARRIER = ResultColumn(name="carrier", kind="dimension", label="carrier", type="text")
 MONTH = ResultColumn(name="month", kind="time", label="month", type="date", grain="month")
@@ -124,80 +115,91 @@ def test_a_number_off_by_more_than_rounding_is_always_refused(value, off):
         link_numbers(f"It is {wrong} now.", [table])
 
 
-async def test_the_provenance_of_a_query_tells_all_that_it_stands_on(flights):
-    await flights.ask("Which carriers had the worst average arrival delay in summer 2013?")
-    (query,) = await results.queries_of_run(flights.view, TENANT, "run-1")
-    found = await provenance(flights.view, TENANT, query.id)
-    assert found.query == query
-    assert found.connection == flights.connection
-    assert found.semantic_model == flights.record
-    assert [metric.name for metric in found.metrics] == ["average_arrival_delay", "arrived_flights"]
-    assert found.metrics[0].numerator == "SUM(flight.arr_delay)"
-    assert [chart.query_id for chart in found.charts] == [query.id]
-    assert query.verdict.tables == ["airlines", "flights"]
-    assert query.snapshot["path"] == flights.connection.config["path"]
-    assert (query.snapshot["first"], query.snapshot["last"]) == ("2013-01-01", "2013-12-31")
-    assert (query.agent_id, query.run_id, query.tool_call_id) == ("agent-1", "run-1", "call-1")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.2M", "€1.9M", "12k", "USD100", "3x", "10pp", "5e6", ".5", "1/2", "1.234,50", "1 000", "twelve (12bn)",
+        "7%", "١٢", "１２", "-6", "−6", "99th", "0th", "17.0.1", "6\u202f%",
+    ],
+)  # fmt: skip
+def test_digits_in_another_form_are_not_passed_over(text):
+    """A model must not get a number past by the way it writes it, nor by one that is a cell by chance: 1 of "1.2M"."""
+    table = msgspec.structs.replace(TABLE, rows=[["A", 1.0, 1, 0.01], ["B", 2.0, 6, None]], row_count=2)
+    with pytest.raises(NumberWithoutSource):
+        link_numbers(f"It is {text} now.", [table])
 
 
-async def test_provenance_outlives_its_semantic_model_and_stays_in_its_tenant(flights, commit):
-    await flights.ask("How many flights in July?")
-    (query,) = await results.queries_of_run(flights.view, TENANT, "run-1")
-    with pytest.raises(NotFound):
-        await provenance(flights.view, "other", query.id)
-    await commit(await records.plan_delete(flights.view, TENANT, flights.record.id))
-    found = await provenance(flights.view, TENANT, query.id)
-    assert found.semantic_model is None
-    assert found.query.rows == query.rows
+@pytest.mark.parametrize(
+    "text", ["B6, FY2026 and Q3", "1. JetBlue\n2. Delta", "the 2nd best of them", "run N12345 on A320neo"]
+)
+def test_names_marks_of_lists_and_places_in_a_ranking_are_no_numbers(text):
+    assert linked(text) == []
 
 
-async def test_every_query_of_a_conversation_re_executes_to_the_same_rows(flights):
-    for question in (
-        "Which carriers had the worst average arrival delay in summer 2013?",
-        "How did it develop month by month?",
-        "What share of flights was cancelled, by origin airport?",
-        "run sql: SELECT carrier, avg(arr_delay) AS d, stddev(dep_delay) AS s FROM flights GROUP BY 1 ORDER BY 2",
-    ):
-        await flights.ask(question)
-    queries = await results.queries_of_agent(flights.view, TENANT, "agent-1", limit=10)
-    assert len(queries) == 4
-    for query in queries:
-        again = await rerun(flights.analyst, flights.view, TENANT, query.id)
-        assert (again.same, again.stale, again.first_difference) == (True, False, None)
-        assert again.table.rows == query.rows
-        assert len(query.rows) > 1
+def test_a_per_cent_sign_may_stand_apart_and_a_minus_may_be_a_real_one():
+    assert linked("23.9 % and \u22129.9") == [("23.9 %", 0, "share", "cell"), ("\u22129.9", 2, "delay", "cell")]
 
 
-async def test_changed_data_show_as_stale_with_the_first_row_that_differs(host, database, commit, tmp_path):
-    path = build_coffee(str(tmp_path / "coffee.duckdb"))
-    analyst = Analyst(host, str(tmp_path))
-    connection, changes = await analyst.plan_connection(analyst_view(database), TENANT, "coffee", {"path": path})
-    await commit(changes)
-    record, changes = await analyst.plan_model(analyst_view(database), TENANT, connection.id, COFFEE_YAML)
-    await commit(changes)
-    desk = Desk(host, database, analyst, record, connection)
-    await desk.call("query_metric", metrics=["cups"], dimensions=["drink"])
-    (query,) = await results.queries_of_run(desk.view, TENANT, "run-1")
-    new = build_coffee(str(tmp_path / "new.duckdb"))
-    with duckdb.connect(new) as writer:
-        writer.execute("UPDATE orders SET cups = cups + 1 WHERE drink = 'flat white'")
-    os.replace(new, path)
-    os.utime(path, (1, 1))
-    again = await rerun(analyst, desk.view, TENANT, query.id)
-    assert (again.same, again.stale) == (False, True)
-    assert query.rows[again.first_difference][0] == "flat white"
-    await analyst.close()
+def test_money_that_no_float_holds_is_a_number_all_the_same():
+    column = ResultColumn(name="mrr", kind="metric", label="MRR", type="number", format=",.2f")
+    table = ResultTable(query_id=QUERY_ID, columns=[column], rows=[["12345678901234567.89"]], row_count=1)
+    (link,) = link_numbers("MRR is 12,345,678,901,234,567.89 USD.", [table])
+    assert (link.row, link.column) == (0, "mrr")
+    with pytest.raises(NumberWithoutSource):
+        link_numbers("MRR is 12,345,678,901,234,567.90 USD.", [table])
 
 
-def analyst_view(database):
-    from umi.storage import View
+def test_a_year_of_a_period_is_no_number_and_another_year_is_one():
+    table = ResultTable(query_id=QUERY_ID, columns=[MONTH, DELAY], rows=[["2013-06-01", 5.0]], row_count=1)
+    assert [link.text for link in link_numbers("In June 2013, and 2013 as a whole: 5.0", [table])] == ["5.0"]
+    with pytest.raises(NumberWithoutSource):
+        link_numbers("In 2014: 5.0", [table])
 
-    return View(database)
+
+# ---- holding a text against the links that were kept of it
+
+TEXT = f"JetBlue had 17.0 minutes over 6 flights in 2013, {QUERY_ID}."
 
 
-async def test_a_refused_query_has_nothing_to_run_again(flights):
-    await flights.call("run_sql", sql="DROP TABLE flights")
-    (query,) = await results.queries_of_run(flights.view, TENANT, "run-1")
-    assert (query.verdict.outcome, query.verdict.rule, query.sql) == ("refused", "query_only", "DROP TABLE flights")
-    with pytest.raises(InvalidInput, match="refused"):
-        await rerun(flights.analyst, flights.view, TENANT, query.id)
+def test_a_text_with_all_its_links_holds():
+    hold(TEXT, read_numbers(TEXT, [TABLE]), [TABLE])
+
+
+@pytest.mark.parametrize("stripped", [0, 1])
+def test_a_link_that_was_stripped_is_missed(stripped):
+    numbers = read_numbers(TEXT, [TABLE])
+    links = [link for number, link in enumerate(numbers.links) if number != stripped]
+    with pytest.raises(NumberWithoutSource, match="no record"):
+        hold(TEXT, Numbers(links, numbers.exempt), [TABLE])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"row": 0}, {"column": "n"}, {"row": 99}, {"column": "gone"}, {"query_id": "query-other"}, {"kind": "row_count"}],
+)
+def test_a_link_to_another_cell_is_refused(change):
+    numbers = read_numbers(TEXT, [TABLE])
+    links = [msgspec.structs.replace(numbers.links[0], **change), *numbers.links[1:]]
+    with pytest.raises(NumberWithoutSource):
+        hold(TEXT, Numbers(links, numbers.exempt), [TABLE])
+
+
+def test_a_text_that_was_changed_is_refused():
+    numbers = read_numbers(TEXT, [TABLE])
+    for text in (TEXT.replace("17.0", "71.0"), TEXT + " And 5 more.", TEXT.replace("6 flights", "9 flights")):
+        with pytest.raises(NumberWithoutSource):
+            hold(text, numbers, [TABLE])
+
+
+@given(st.text(alphabet="0123456789.,% -−/:", max_size=12))
+def test_whatever_digits_are_written_each_is_linked_or_refused(text):
+    """Nothing with a digit in it gets through unless all of it is a cell, a count, or a mark of a list."""
+    table = ResultTable(query_id=QUERY_ID, columns=[DELAY], rows=[[12.5]], row_count=3)
+    try:
+        numbers = read_numbers(f"so: {text} .", [table])
+    except NumberWithoutSource:
+        return
+    covered = {place for link in numbers.links for place in range(link.start, link.end)}
+    covered |= {place for start, end in numbers.exempt for place in range(start, end)}
+    assert all(place in covered for place, mark in enumerate(f"so: {text} .") if mark.isdigit())
+    assert {link.text.replace("\u2212", "-") for link in numbers.links} <= {"12.5", "3"}
