@@ -55,6 +55,13 @@ def test_clients_were_refused_and_left_in_doubt_as_well(verdicts):
     assert set(silos) == {1, 2, 3, 4, 5}
 
 
+def test_questions_were_cut_off_slowed_down_and_answered_all_the_same(verdicts):
+    outcomes = sum((Counter(verdict.outcomes) for verdict in verdicts["questions-under-crash"]), Counter())
+    assert min(outcomes["query cut"], outcomes["query lost"], outcomes["answers without numbers"]) >= 5
+    assert outcomes["query stopped"] >= 1
+    assert outcomes["answers right"] >= len(SEEDS)
+
+
 def test_a_plan_is_the_same_whenever_it_is_drawn():
     assert all(plan_of(name, 7) == plan_of(name, 7) != plan_of(name, 8) for name in SCENARIOS)
 

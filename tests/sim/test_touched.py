@@ -30,8 +30,14 @@ ROOMS = {
     "kelpie/agents": (
         "actor agent calls context create history inbox profile recalling remembering replies scene stream turn work"
     ),
+    "kelpie/analyst": "agent asking catalog_build metric_query questions results service tools",
+    "kelpie/analyst/answers": "assembling keeping stated steps",
+    "kelpie/analyst/compile": "planning query",
+    "kelpie/analyst/guard": "passing reading tables",
+    "kelpie/analyst/planner": "conversation deciding model",
+    "kelpie/analyst/provenance": "basis checking numbers records",
     "kelpie/api": "answer app failures gate house paging sse",
-    "kelpie/api/routes": "agent_parts agents archival blocks messages runs tools",
+    "kelpie/api/routes": "agent_parts agents archival blocks messages questions runs tools",
     "kelpie/models": "providers registry scripted scripted_wire",
     "kelpie/server": "build metrics",
     "kelpie/tools": "arguments catalog custom memory source",

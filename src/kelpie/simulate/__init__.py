@@ -10,10 +10,14 @@
     provider.py      the model provider: scripted replies over the real wires, with a provider's faults
     toolbox.py       the sandbox: what tools do outside, counted, with a tool's faults
     clients.py       people and programs that call the API, and what they saw
+    connection.py    the data source: a real SQLite, and everything on the way to it that may fail
+    warehouse.py     what it holds, its semantic model, the questions about it and their true answers
+    asking.py        people who ask the analyst, and what they were shown
     nemesis.py       faults as a plan has them
     kinds.py         every kind of fault, by name
     invariants.py    what must hold at every moment
-    promises.py      what must hold after everything has healed; memories.py: of memory
+    promises.py      what must hold after everything has healed; memories.py: of memory;
+                     answers.py: of the analyst's answers
     running.py       play(plan) -> Verdict
     shrink.py        the smallest plan that still fails
     timeline.py      a verdict's story laid out in time

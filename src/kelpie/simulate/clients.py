@@ -28,7 +28,7 @@ CLIENTS = 4
 SYSTEM = "Be kind. What you remember follows.\n{CORE_MEMORY}"
 _PATIENCE_SET_UP_MS = 600_000
 # 429: a queue is full, nothing was stored. 507: the disk is full, nothing was written. 4xx: the call was wrong.
-_REFUSED = {400, 401, 403, 404, 409, 413, 422, 429, 501, 507}
+REFUSED = {400, 401, 403, 404, 409, 413, 422, 429, 501, 507}
 _FAILED = {"error", "llm_api_error", "invalid_llm_response"}
 _FINAL_TYPES = {"assistant_message", "tool_call_message", "tool_return_message", "reasoning_message"}
 
@@ -106,9 +106,9 @@ class Clients:
     async def set_up(self) -> None:
         """A tool that acts outside, a block that all share, and the agents."""
         options = self.world.plan.options
-        await self._made("PUT", "/v1/tools/", {"source_code": RING_SOURCE})
-        self.board = (await self._made("POST", "/v1/blocks/", {"label": "board", "value": ""}))["id"]
-        self.log = (await self._made("POST", "/v1/blocks/", {"label": "log", "value": ""}))["id"]
+        await self.made("PUT", "/v1/tools/", {"source_code": RING_SOURCE})
+        self.board = (await self.made("POST", "/v1/blocks/", {"label": "board", "value": ""}))["id"]
+        self.log = (await self.made("POST", "/v1/blocks/", {"label": "log", "value": ""}))["id"]
         for number in range(options.agents + options.guests):
             body = {
                 "name": f"agent-{number}",
@@ -121,9 +121,10 @@ class Clients:
             }
             if options.memory is not None:
                 body["metadata"] = {"memory": {"scope": options.memory}}
-            self.agents.append((await self._made("POST", "/v1/agents/", body))["id"])
+            self.agents.append((await self.made("POST", "/v1/agents/", body))["id"])
 
-    async def _made(self, method: str, path: str, body: dict[str, Any]) -> Any:
+    async def made(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        """What an answer says, while nothing goes wrong yet."""
         reply = await self.call("client-0", self.world.silos[0], method, path, body, _PATIENCE_SET_UP_MS)
         assert reply.status == 200, f"setting up: {method} {path} gave {reply.status} {reply.body!r}"
         return reply.json
@@ -138,18 +139,18 @@ class Clients:
         agent, mode = event.args["agent"], event.args.get("mode", "wait")
         text = event.args.get("text", "hello")
         text = text if event.args.get("bare") else f"{event.id}: {text}"
-        seen = Seen(event, agent, text, self._silo_for(event, agent), self.world.loop.virtual_ms)
+        seen = Seen(event, agent, text, self.silo_for(event, agent), self.world.loop.virtual_ms)
         self.sent.append(seen)
-        self._tell(event, f"says to agent-{agent}: {text[:100]}")
+        self.tell(event, f"says to agent-{agent}: {text[:100]}")
         try:
             await {"wait": self._wait, "async": self._later}.get(mode, self._watch)(event, seen)
         except Lost as error:
-            self._tell(event, f"heard nothing more: {error}")
+            self.tell(event, f"heard nothing more: {error}")
             return
         for message_id in seen.final_ids:
             self.world.invariants.shown_as_final(message_id, event.lane)
         run = f", run {seen.run_id} {seen.ended or 'goes on'}" if seen.run_id else ""
-        self._tell(event, f"{seen.outcome}{run}")
+        self.tell(event, f"{seen.outcome}{run}")
 
     async def _wait(self, event: Event, seen: Seen) -> None:
         reply = await self._call(event, seen.silo, "POST", self._messages_of(seen), self._body(event, seen))
@@ -174,8 +175,8 @@ class Clients:
         """As a stream, to its end or until the reader leaves."""
         tokens, leaves = event.args["mode"] == "tokens", event.args.get("leaves_after")
         body = self._body(event, seen) | {"streaming": True, "stream_tokens": tokens}
-        async with self._patient(self.world.plan.options.client_patience_ms):
-            answer = await self._open(event.lane, seen.silo, "POST", f"{self._messages_of(seen)}/stream", body)
+        async with self.patient(self.world.plan.options.client_patience_ms):
+            answer = await self.open(event.lane, seen.silo, "POST", f"{self._messages_of(seen)}/stream", body)
             seen.run_id = answer.headers.get("x-kelpie-run-id")
             self._judge(seen, answer.status)
             rest, chunks = b"", 0
@@ -186,7 +187,7 @@ class Clients:
                 chunks += 1
                 if leaves is not None and chunks >= leaves:
                     answer.hang_up()
-                    self._tell(event, "leaves in the middle of the stream")
+                    self.tell(event, "leaves in the middle of the stream")
                     return
 
     def _event_came(self, seen: Seen, line: bytes, *, tokens: bool) -> None:
@@ -224,18 +225,18 @@ class Clients:
         name = "write" if writes else "read"
         argument = event.id if writes else None
         operation = self.history.invoke(key, name, argument, client=event.lane)
-        silo = self._silo_for(event, event.args.get("agent", 0))
+        silo = self.silo_for(event, event.args.get("agent", 0))
         try:
             reply = await self._call(
                 event, silo, "PATCH" if writes else "GET", path, {field: argument} if writes else None
             )
         except Lost as error:
-            self._tell(event, f"{name}s {key} {argument or ''}: {error}")
+            self.tell(event, f"{name}s {key} {argument or ''}: {error}")
             return
-        self._tell(event, f"{name}s {key} {argument or ''} -> {reply.status}")
+        self.tell(event, f"{name}s {key} {argument or ''} -> {reply.status}")
         if reply.status == 200:
             self.history.returned(operation, None if writes else reply.json[field] or "")
-        elif reply.status in _REFUSED or not writes:
+        elif reply.status in REFUSED or not writes:
             self.history.refused(operation)
 
     async def _annotate(self, event: Event) -> None:
@@ -249,16 +250,16 @@ class Clients:
     async def _noted(self, event: Event, note: str | None) -> None:
         agent = event.args["agent"]
         operation = self.history.invoke(f"facts-{agent}", "write" if note else "read", note, client=event.lane)
-        path, silo = self.facts_of(agent), self._silo_for(event, agent)
+        path, silo = self.facts_of(agent), self.silo_for(event, agent)
         try:
             reply = await self._call(event, silo, "PATCH" if note else "GET", path, {"value": note} if note else None)
         except Lost as error:
-            self._tell(event, f"{note or 'reads the notes'} in the facts of agent-{agent}: {error}")
+            self.tell(event, f"{note or 'reads the notes'} in the facts of agent-{agent}: {error}")
             return
-        self._tell(event, f"{note or 'reads the notes'} in the facts of agent-{agent} -> {reply.status}")
+        self.tell(event, f"{note or 'reads the notes'} in the facts of agent-{agent} -> {reply.status}")
         if reply.status == 200:
             self.history.returned(operation, None if note else notes_in(reply.json["value"]))
-        elif reply.status in _REFUSED or not note:
+        elif reply.status in REFUSED or not note:
             self.history.refused(operation)
 
     def facts_of(self, agent: int) -> str:
@@ -272,31 +273,31 @@ class Clients:
         self.dismissed.setdefault(agent, "unknown")
         try:
             reply = await self._call(
-                event, self._silo_for(event, agent), "DELETE", f"/v1/agents/{self.agents[agent]}", None
+                event, self.silo_for(event, agent), "DELETE", f"/v1/agents/{self.agents[agent]}", None
             )
         except Lost as error:
-            self._tell(event, f"deletes agent-{agent}: {error}")
+            self.tell(event, f"deletes agent-{agent}: {error}")
             return
         if reply.status == 200:
             self.dismissed[agent] = "ok"
-        elif reply.status in _REFUSED and self.dismissed[agent] == "unknown" and reply.status != 404:
+        elif reply.status in REFUSED and self.dismissed[agent] == "unknown" and reply.status != 404:
             del self.dismissed[agent]
-        self._tell(event, f"deletes agent-{agent} -> {reply.status}")
+        self.tell(event, f"deletes agent-{agent} -> {reply.status}")
 
     async def _insert(self, event: Event) -> None:
         agent, text = event.args["agent"], f"fact {event.id.replace('-', '')}"
         fact = self.facts[text] = Told(agent, self.world.loop.virtual_ms)
         path = f"/v1/agents/{self.agents[agent]}/archival-memory"
         try:
-            reply = await self._call(event, self._silo_for(event, agent), "POST", path, {"text": text})
+            reply = await self._call(event, self.silo_for(event, agent), "POST", path, {"text": text})
         except Lost as error:
-            self._tell(event, f"inserts {text}: {error}")
+            self.tell(event, f"inserts {text}: {error}")
             return
         if reply.status == 200:
             fact.outcome = "ok"
-        elif reply.status in _REFUSED:
+        elif reply.status in REFUSED:
             fact.outcome = "refused"
-        self._tell(event, f"inserts {text} -> {reply.status}")
+        self.tell(event, f"inserts {text} -> {reply.status}")
 
     async def _search(self, event: Event) -> None:
         """What was acknowledged before the search began must be among what it finds."""
@@ -304,10 +305,10 @@ class Clients:
         known = {text for text, fact in self.facts.items() if fact.agent == agent and fact.outcome == "ok"}
         path = f"/v1/agents/{self.agents[agent]}/archival-memory/search?query=fact&top_k=100"
         try:
-            reply = await self._call(event, self._silo_for(event, agent), "GET", path, None)
+            reply = await self._call(event, self.silo_for(event, agent), "GET", path, None)
         except Lost:
             return
-        self._tell(event, f"searches agent-{agent} -> {reply.status}")
+        self.tell(event, f"searches agent-{agent} -> {reply.status}")
         if reply.status == 200:
             found = {one["content"] for one in reply.json["results"]}
             if missing := known - found:
@@ -324,7 +325,7 @@ class Clients:
             page = f"?limit=20&order=asc{f'&after={listed[-1]}' if listed else ''}"
             path = f"/v1/agents/{self.agents[agent]}/messages{page}"
             try:
-                reply = await self._call(event, self._silo_for(event, agent), "GET", path, None)
+                reply = await self._call(event, self.silo_for(event, agent), "GET", path, None)
             except Lost:
                 return
             if reply.status != 200:
@@ -333,7 +334,7 @@ class Clients:
             if not ids:
                 break
             listed += ids
-        self._tell(event, f"lists the {len(listed)} messages of agent-{agent}")
+        self.tell(event, f"lists the {len(listed)} messages of agent-{agent}")
         if missing := known - set(listed):
             self.world.breaks("what was shown as final is listed", f"a list of agent-{agent} misses {missing}")
         if len(listed) != len(set(listed)):
@@ -367,7 +368,7 @@ class Clients:
 
     # ---- the wire
 
-    def _silo_for(self, event: Event, agent: int) -> str:
+    def silo_for(self, event: Event, agent: int) -> str:
         """Where a balancer sends it: the agent's own silo or any, and the next one that is up if that is down."""
         silos, options = self.world.silos, self.world.plan.options
         own = agent if options.routing == "agent" else int(self.world.faults.share("network.delay", event.id) * 997)
@@ -385,7 +386,7 @@ class Clients:
         """Acknowledged is what was answered with its run; a failed run was acknowledged as well."""
         if status == 200 or seen.run_id is not None:
             seen.outcome, seen.acknowledged_ms = "ok", self.world.loop.virtual_ms
-        elif status in _REFUSED:
+        elif status in REFUSED:
             seen.outcome = "refused"
 
     async def _call(self, event: Event, silo: str, method: str, path: str, body: dict[str, Any] | None) -> Reply:
@@ -395,8 +396,8 @@ class Clients:
         self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None, patience_ms: float
     ) -> Reply:
         """Raises Lost."""
-        async with self._patient(patience_ms):
-            answer = await self._open(client, silo, method, path, body)
+        async with self.patient(patience_ms):
+            answer = await self.open(client, silo, method, path, body)
             reply = Reply(answer.status, dict(answer.headers), await answer.read())
         if reply.status == 429:
             self._count_refusal(reply.body.decode())
@@ -404,14 +405,16 @@ class Clients:
             self.world.breaks("no request meets a bug", f"{method} {path} -> {reply.body[:300]!r}")
         return reply
 
-    async def _open(self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None) -> http.Answer:
+    async def open(self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None) -> http.Answer:
+        """The head of an answer; the rest comes in chunks. Within `patient`."""
         headers = {"content-type": "application/json"} if body is not None else {}
         sent = json.dumps(body).encode() if body is not None else b""
         return await http.request(
             self.world.network, client, silo, method, path, headers=headers, body=sent, label=f"{method} api"
         )
 
-    def _patient(self, patience_ms: float) -> "_Patience":
+    def patient(self, patience_ms: float) -> "_Patience":
+        """A while within which a call is over, or Lost."""
         return _Patience(self.world, patience_ms)
 
     def _count_refusal(self, text: str) -> None:
@@ -421,7 +424,7 @@ class Clients:
         elif self.world.limits.runs_open is not None and "open runs" in text:
             self.world.faults.fire("resource.open_runs")
 
-    def _tell(self, event: Event, text: str) -> None:
+    def tell(self, event: Event, text: str) -> None:
         self.world.story.tell(event.lane, text, "answer", event.id)
 
 

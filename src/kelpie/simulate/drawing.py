@@ -1,11 +1,13 @@
 """How a plan is drawn from a seed: operations and faults, dense or far apart, few keys or many."""
 
+import datetime as dt
 import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from kelpie.simulate.clients import CLIENTS
 from kelpie.simulate.plan import Event, Options, Plan
+from kelpie.simulate.warehouse import DAYS, FIRST
 from umi.dst.rng import Rng
 
 T = TypeVar("T")
@@ -27,6 +29,7 @@ class Draft:
         self.density = 1  # how often everything is drawn that is drawn several times
         self.options = Options()
         self.events: list[Event] = []
+        self._asked_about: set[int] = set()  # last days of questions
 
     # ---- chance
 
@@ -127,6 +130,16 @@ class Draft:
     def ask(self) -> None:
         """Somebody asks where they work."""
         self.send(text="[[say:let me think]] Where do I work?")
+
+    def question(self, about: str) -> None:
+        """Somebody asks the analyst, about days that nobody else asks about."""
+        last = self.pick([day for day in range(1, DAYS) if day not in self._asked_about])
+        self._asked_about.add(last)
+        first = self.rng.randint(0, last - 1)
+        args: dict[str, Any] = {"mode": self.pick(("wait", "stream"))}
+        if args["mode"] == "stream" and self.chance(0.2):
+            args["leaves_after"] = self.rng.randint(1, 6)
+        self.op("question", about=about, first=_iso(first), last=_iso(last), **args)
 
     def script(self) -> str:
         """What the message makes the model do: up to three steps, with one call or several each."""
@@ -240,6 +253,11 @@ def _redrafted(label: str, line: str) -> str:
     draft, final = f"{line} draft", f"{line} final"
     added = call("par", "core_memory_append", label=label, content=draft)
     return f"{added} {call('par', 'core_memory_replace', label=label, old_content=draft, new_content=final)}"
+
+
+def _iso(day: int) -> str:
+    """A day of the warehouse's year, from 0."""
+    return (FIRST + dt.timedelta(days=day)).isoformat()
 
 
 def call(how: str, name: str, **arguments: str) -> str:

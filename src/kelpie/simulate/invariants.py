@@ -3,8 +3,11 @@
 one activation      a silo never has two living activations of one actor
 epoch never falls   no activation commits after a later one was claimed; its positions grow
 commit before event nothing is shown as final whose commit had not begun (that it stays is looked at in the end)
+known results       no data source is asked again for what a durable result of the same question says
 """
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +21,7 @@ _CLAIM = "INSERT INTO placement"
 _FENCE = "UPDATE placement"
 _FORGET = "DELETE FROM placement"
 _MESSAGE = "INSERT INTO message VALUES"
+_RESULT = re.compile(r"INSERT INTO analyst_query \((.+?)\)")
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class Invariants:
         self._actors: dict[tuple[Any, ...], _Actor] = {}
         self._begun: set[str] = set()
         self._living: dict[tuple[str, str], int] = {}
+        self._known: set[str] = set()  # the SQL of results; in a world no two questions come to the same
         self.commits = self.claims = self.fenced = 0
 
     # ---- commits
@@ -52,6 +57,10 @@ class Invariants:
                 self._actors.setdefault(write.params[:3], _Actor()).claims += 1
             elif write.sql.startswith(_FORGET):
                 self._actors.pop(write.params[:3], None)
+            elif found := _RESULT.match(write.sql):
+                result = dict(zip(found[1].split(", "), write.params, strict=True))
+                if json.loads(result["verdict"])["outcome"] == "run":
+                    self._known.add(result["sql"])
 
     def _fenced(self, params: tuple[Any, ...]) -> None:
         self.fenced += 1
@@ -67,6 +76,7 @@ class Invariants:
     def forget(self) -> None:
         """A backup was restored: epochs and positions are those of then."""
         self._actors.clear()
+        self._known.clear()
 
     # ---- what clients are shown
 
@@ -74,6 +84,12 @@ class Invariants:
         """A commit whose caller died before it heard of it counts as well: it began, and the store may have it."""
         if message_id not in self._begun:
             self._broken("commit before event", f"{to} was shown {message_id}, which nobody had begun to commit")
+
+    # ---- what data sources are asked
+
+    def asked(self, sql: str, life: str) -> None:
+        if sql in self._known:
+            self._broken("a known result is not asked for again", f"{life} asks: {sql}")
 
     # ---- activations
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from kelpie.simulate.connection import CONNECTION_KINDS
 from kelpie.simulate.fault_points import STORE_KINDS
 from umi.dst.faults import KINDS as MACHINE_KINDS
 from umi.embed.simulated import KINDS as EMBEDDER_KINDS
@@ -46,6 +47,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         **RESOURCE_KINDS,
         **MODEL_KINDS,
         **TOOL_KINDS,
+        **CONNECTION_KINDS,
         **EMBEDDER_KINDS,
     }
 )

@@ -40,6 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     latency_ms   mean delay of the network; drawn from the seed if None
     memory       a scope whose memory all agents share; each has its own if it is None
     embeds       facts are found by meaning too, as an embedder has it that may fail and lie
+    warehouse    a semantic model of a tiny warehouse is registered, for questions to the analyst
     backup_at_ms when the disk is backed up, once nothing is going on. What comes after is promised to nobody, and in
                  the end the backup is restored
     """
@@ -56,6 +57,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_patience_ms: float = 120_000
     memory: str | None = None
     embeds: bool = False
+    warehouse: bool = False
     backup_at_ms: float | None = None
 
 

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from kelpie.agents.limits import RUN_RETRY_DELAY_MS_MAX
+from kelpie.simulate.answers import Answers
+from kelpie.simulate.asking import QUESTION, Askers
 from kelpie.simulate.clients import Clients
 from kelpie.simulate.nemesis import Nemesis
 from kelpie.simulate.plan import Event, Plan
@@ -66,35 +68,48 @@ class _Run:
         self.moments, self.broken, self.fired = world.story.moments, world.broken, world.faults.fired
         await world.begin()
         clients, nemesis = Clients(world), Nemesis(world)
+        askers = Askers(clients)
         await clients.set_up()
+        await askers.set_up()
+
+        async def perform(event: Event) -> None:
+            performer = nemesis if event.is_fault else askers if event.kind == QUESTION else clients
+            await performer.perform(event)
+
         backup_at_ms = self.plan.options.backup_at_ms
-        await self._happen(world, clients, nemesis, 0.0, backup_at_ms or math.inf)
+        await self._happen(world, perform, 0.0, backup_at_ms or math.inf)
         if backup_at_ms is not None:
             await world.back_up()
-            await self._happen(world, clients, nemesis, backup_at_ms, math.inf)
+            await self._happen(world, perform, backup_at_ms, math.inf)
             await clients.everybody_answers_somehow()
         await world.heal()
         if world.backup is not None:
             clients.forget_since(world.backup.at_ms)
         await self._everything_ends(world)
-        if any(seen.outcome == "unknown" for seen in clients.sent):
+        outcomes = [seen.outcome for seen in clients.sent] + [asked.outcome for asked in askers.asked]
+        if "unknown" in outcomes:
             # A message whose sender heard nothing is committed again, at its own pace; it is then a run like any other.
             await world.host.clock.sleep(DOUBT_MS)
             await self._everything_ends(world)
         with contextlib.suppress(Unanswered):
+            answers = Answers(world, clients, askers)
+            await answers.check()
+            self._count_answers(world, answers)
             await Promises(world, clients).check()
         self.outcomes |= {"claims": world.invariants.claims, "fenced commits": world.invariants.fenced}
-        self._count(clients)
+        self._count(clients, askers)
         await self._close(world)
         self.story = None
 
-    async def _happen(self, world: World, clients: Clients, nemesis: Nemesis, since_ms: float, until_ms: float) -> None:
+    async def _happen(
+        self, world: World, perform: Callable[[Event], Awaitable[None]], since_ms: float, until_ms: float
+    ) -> None:
         """Everything that the plan has between two moments; returns when all of it is over."""
 
         async def one(event: Event) -> None:
             CAUSE.set(event.id)
             await world.host.clock.sleep(event.at_ms - since_ms)
-            await (nemesis if event.is_fault else clients).perform(event)
+            await perform(event)
 
         due = [event for event in self.plan.events if since_ms <= event.at_ms < until_ms]
         await asyncio.gather(*(world.host.spawn(one(event), f"event {event.id}") for event in due))
@@ -115,12 +130,22 @@ class _Run:
         if self.plan.options.remote and world.database is not None:
             await world.database.close()
 
-    def _count(self, clients: Clients) -> None:
+    def _count_answers(self, world: World, answers: Answers) -> None:
+        if answers.right or answers.without:
+            self.outcomes |= {"answers right": answers.right, "answers without numbers": answers.without}
+        for ask in world.connection.asks:
+            key = f"query {ask.outcome}"
+            self.outcomes[key] = self.outcomes.get(key, 0) + 1
+
+    def _count(self, clients: Clients, askers: Askers) -> None:
         for seen in clients.sent:
             key = f"send {seen.outcome}"
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
         for fact in clients.facts.values():
             key = f"insert {fact.outcome}"
+            self.outcomes[key] = self.outcomes.get(key, 0) + 1
+        for asked in askers.asked:
+            key = f"question {asked.outcome}"
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kelpie.errors import NotFound
+from kelpie.simulate.connection import CONNECTION_KINDS
 from kelpie.simulate.drawing import Draft, call
 from kelpie.simulate.fault_points import STORE_KINDS
 from kelpie.simulate.plan import Plan
@@ -181,6 +182,17 @@ def _restart_storm(draft: Draft) -> None:
     draft.ops(draft.options.guests, "dismiss")
 
 
+def _questions_under_crash(draft: Draft) -> None:
+    """People ask the analyst, over a connection that is slow and breaks, on a server that dies."""
+    draft.house(silos=1, remote=draft.chance(0.3), agents=1, warehouse=True)
+    for _ in range(draft.rng.randint(4, 8)):
+        draft.question(draft.pick(("ranking", "trend", "stock", "asks back", "refused")))
+    asked_ms = [event.at_ms for event in draft.events]
+    draft.windows(" ".join(CONNECTION_KINDS), draft.rng.randint(2, 4), low=0.1, high=0.9)
+    draft.crashes(draft.rng.randint(1, 4), soon_after=asked_ms)
+    draft.ops(1, "send")
+
+
 def _bad_provider(draft: Draft) -> None:
     draft.house(silos=1, agents=draft.rng.randint(1, 3))
     draft.ops(draft.rng.randint(4, 9), "send send send list")
@@ -241,6 +253,11 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("partition", "who can't reach whom costs time, and never data", _partition),
         Scenario("dying-disk", "a disk that fails costs answers, and never what was acknowledged", _dying_disk),
         Scenario("rotten-disk", "a disk that lies takes no more than a backup gives back", _rotten_disk),
+        Scenario(
+            "questions-under-crash",
+            "no number is wrong, and what is known is not asked for again",
+            _questions_under_crash,
+        ),
         Scenario("restart-storm", "whatever dies however often, everything ends", _restart_storm),
         Scenario("bad-provider", "a model or tool that misbehaves fails its own run at most", _bad_provider),
         Scenario("everything", "all of it at once", _everything),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kelpie.config import Config
 from kelpie.server.build import Outside, Server, build
+from kelpie.simulate.connection import SimConnection
 from kelpie.simulate.fault_points import FaultPoints
 from kelpie.simulate.invariants import Invariants
 from kelpie.simulate.plan import Options
@@ -34,6 +35,7 @@ class Machine:
     network: SimNetwork
     faults: Faults
     bell: Bell
+    connection: SimConnection
     invariants: Invariants
     open_file: OpenFile
 
@@ -56,6 +58,7 @@ class SiloLife:
             transport=SimTransport(machine.network, name, host),
             sandbox=SimSandbox(host, machine.faults, machine.bell, name),
             open_store=self._open_store,
+            open_source=machine.connection.opener(host, name, incarnation),
             embedder=FaultyEmbedder(HashEmbedder(), machine.faults) if machine.options.embeds else None,
             silo=name,
         )

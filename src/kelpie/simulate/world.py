@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from kelpie.server.build import MIGRATIONS
+from kelpie.simulate.connection import SimConnection
 from kelpie.simulate.invariants import Invariants
 from kelpie.simulate.kinds import KINDS
 from kelpie.simulate.plan import Event, Plan
@@ -95,8 +96,11 @@ class World:
         self.broken: list[Violation] = []
         self.invariants = Invariants(self.breaks)
         self.bell = Bell()
+        self.connection = SimConnection(self.faults, self.invariants.asked)
         self.shown: list[Shown] = []
-        self._machine = Machine(plan.options, self.network, self.faults, self.bell, self.invariants, self._open_file)
+        self._machine = Machine(
+            plan.options, self.network, self.faults, self.bell, self.connection, self.invariants, self._open_file
+        )
         self.limits = Limits()
         self.traps: dict[tuple[str, str], Event] = {}  # (silo, point) -> the fault that kills it there
         self.clocks: dict[str, SimClock] = {}

@@ -7,6 +7,7 @@ engine.
 """
 
 from sim.mutants import careless_actors as actors
+from sim.mutants import careless_analyst as analyst
 from sim.mutants import careless_store as store
 from sim.mutants import careless_turns as turns
 from sim.mutants.planting import Mutant
@@ -162,5 +163,33 @@ MUTANTS = (
         breaks=("runs reach an end",),
         scenarios=("partition", "hot-agent"),
         recorded=("partition", 8),
+    ),
+    Mutant(
+        "a resumed run asks the data again",
+        plants=(turns.resume_repeats_a_tool,),
+        breaks=("a known result is not asked for again",),
+        scenarios=("questions-under-crash",),
+        recorded=("questions-under-crash", 29),
+    ),
+    Mutant(
+        "the planner doubts what it knows",
+        plants=(analyst.doubts_what_is_known,),
+        breaks=("a known result is not asked for again",),
+        scenarios=("questions-under-crash",),
+        recorded=("questions-under-crash", 6),
+    ),
+    Mutant(
+        "an answer is shown before it is kept",
+        plants=(analyst.shows_before_it_keeps,),
+        breaks=("what was shown has its provenance",),
+        scenarios=("questions-under-crash",),
+        recorded=("questions-under-crash", 3),
+    ),
+    Mutant(
+        "a failed query is an empty result",
+        plants=(analyst.failure_is_an_empty_result,),
+        breaks=("no number is wrong",),
+        scenarios=("questions-under-crash",),
+        recorded=("questions-under-crash", 8),
     ),
 )
