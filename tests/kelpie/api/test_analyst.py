@@ -46,20 +46,6 @@ def test_an_answer_comes_with_its_queries_numbers_and_chart(shop):
     assert (image.headers["content-type"], image.content[:4]) == ("image/png", b"\x89PNG")
 
 
-def test_the_steps_are_streamed_and_the_answer_comes_last(shop):
-    body = {"question": QUESTION, "stream": True}
-    with shop.http.stream("POST", "/v1/analyst/questions", json=body) as answer:
-        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line]
-    events = [json.loads(line) for line in lines[:-1]]
-    assert lines[-1] == "[DONE]"
-    assert (events[0]["event"], events[-1]["event"]) == ("run", "answer")
-    called = [event["name"] for event in events if event["event"] == "tool_call"]
-    assert called[:2] == ["list_metrics", "query_metric"]
-    assert events[-1]["answer"]["run_id"] == events[0]["run_id"]
-    run = shop.http.get(f"/v1/runs/{events[0]['run_id']}").json()
-    assert (run["status"], run["agent_id"]) == ("completed", events[0]["agent_id"])
-
-
 def test_a_session_is_one_agent_and_another_session_another(shop):
     first, second = ask(shop.http, session="a"), ask(shop.http, "And per district?", session="a")
     other = ask(shop.http, session="b")

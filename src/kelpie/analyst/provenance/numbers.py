@@ -16,6 +16,7 @@ from kelpie.analyst.table import ResultTable
 from kelpie.errors import NumberWithoutSource
 
 _IDS = re.compile(r"\b[a-z]+(?:-[a-z]+)*-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_DAY = re.compile(r"(?<![\w.,-])(?:19|20)\d\d-[01]\d-[0-3]\d(?![\w-])(?![.,]\d)")  # says when, not how much
 _LIST_MARK = re.compile(r"^[ \t]*\d{1,3}[.)][ \t]", re.MULTILINE)
 # A word with a digit in it, and a per cent sign that may stand apart.
 _WORD = re.compile(r"\w*\d(?:[\w.,]*\w)?(?:[ \u00a0\u202f]?%)?")
@@ -162,7 +163,7 @@ def _exempt(text: str, tables: Sequence[ResultTable], stated: Iterable[str]) -> 
                     words |= {row[place], cell_text(row[place], column)}
                     if column.kind == "time":
                         words.add(row[place][:4])
-    spans = [found.span() for pattern in (_IDS, _LIST_MARK) for found in pattern.finditer(text)]
+    spans = [found.span() for pattern in (_IDS, _DAY, _LIST_MARK) for found in pattern.finditer(text)]
     masked, there = _masked(text, spans), text.lower()
     for word in sorted((word for word in words if word.lower() in there), key=lambda word: (-len(word), word)):
         whole = rf"(?<![\w.,]){re.escape(word)}(?!\w)(?![.,]\d)(?! ?%)"

@@ -91,6 +91,13 @@ def test_in_a_table_side_by_side_the_head_of_the_column_counts():
     assert [link.row for link in link_numbers(text, [table])] == [0, 1, 2, 3]
 
 
+def test_a_whole_day_says_when_and_not_how_much():
+    assert link_numbers("The data end on 2024-12-19: nothing is known of 2024-12-31.", []) == []
+    for text in ("2024-12", "2024-12-31.5", "-2024-12-31", "12024-12-31", "2024-99-31"):
+        with pytest.raises(NumberWithoutSource):
+            link_numbers(f"It is {text} now", [])
+
+
 def test_without_any_result_no_number_may_be_said():
     with pytest.raises(NumberWithoutSource):
         link_numbers("about 40", [])
