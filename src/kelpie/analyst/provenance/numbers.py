@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from kelpie.analyst.formats import cell_text
+from kelpie.analyst.formats import cell_text, exact_number
 from kelpie.analyst.table import ResultTable
 from kelpie.errors import NumberWithoutSource
 
@@ -159,7 +159,7 @@ def _exempt(text: str, tables: Sequence[ResultTable], stated: Iterable[str]) -> 
         for place, column in enumerate(table.columns):
             words.update(word for word in (column.label, column.name) if _has_digit(word))
             for row in table.rows:
-                if isinstance(row[place], str) and _has_digit(row[place]) and column.kind != "metric":
+                if isinstance(row[place], str) and _has_digit(row[place]) and exact_number(row[place]) is None:
                     words |= {row[place], cell_text(row[place], column)}
                     if column.kind == "time":
                         words.add(row[place][:4])
@@ -195,10 +195,11 @@ def _cells_by_text(tables: Sequence[ResultTable]) -> dict[str, list[_Cell]]:
 
 
 def _texts_of(table: ResultTable, row: int, place: int) -> set[str]:
-    """A number's texts: in the format of its column, and exactly as it is. Of anything else none."""
+    """A number's texts: in the format of its column, and exactly as it is. A text that is a number (money that a float
+    would change, a name like "5") is one: said, it has its cell. Of anything else none."""
     value, column = table.rows[row][place], table.columns[place]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number and not (isinstance(value, str) and column.kind == "metric"):
+    if not is_number and not (isinstance(value, str) and exact_number(value) is not None):
         return set()
     return {cell_text(value, column).replace(",", ""), str(value)}
 

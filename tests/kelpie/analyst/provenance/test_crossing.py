@@ -7,6 +7,7 @@ import tempfile
 import duckdb
 import pytest
 from tests.kelpie.analyst.conftest import TENANT
+from tests.kelpie.analyst.warehouses import ask
 
 from kelpie.analyst import results
 from kelpie.analyst.provenance.crossing import cross_check
@@ -107,3 +108,46 @@ async def test_what_can_t_be_asked_there_says_why(flights, coffee, coffee_path, 
     refused = (await results.queries_of_agent(flights.view, TENANT, "agent-1", limit=1))[0]
     with pytest.raises(InvalidInput, match="refused"):
         await cross_check(flights.analyst, flights.view, TENANT, refused.id, other.id)
+
+
+@pytest.fixture
+def postgres_copy(postgres_server, coffee_path):
+    """The coffee shop in PostgreSQL: `do(sql)` changes it."""
+    import psycopg
+
+    def do(*statements, database):
+        with psycopg.connect(postgres_server.url(database), autocommit=True) as connection:
+            for sql, *rows in statements:
+                with connection.cursor() as cursor:
+                    cursor.executemany(sql, rows) if rows else cursor.execute(sql)
+
+    do(("DROP DATABASE IF EXISTS coffee",), ("CREATE DATABASE coffee",), database="postgres")
+    columns = "order_no int, ordered_at timestamp, shop_no int, drink text, cups int, paid numeric(9, 2)"
+    do(
+        (f"CREATE TABLE orders ({columns})",),
+        ("CREATE TABLE shops (no int, quarter text)",),
+        ("INSERT INTO orders VALUES (%s, %s, %s, %s, %s, %s)", *ask(coffee_path, "SELECT * FROM orders")),
+        ("INSERT INTO shops VALUES (%s, %s)", *ask(coffee_path, "SELECT * FROM shops")),
+        database="coffee",
+    )
+    config = {"host": postgres_server.folder, "database": "coffee", "user": "postgres"}
+    return config, lambda sql: do((sql,), database="coffee")
+
+
+async def test_duckdb_and_postgresql_agree_until_a_row_is_changed(coffee, postgres_copy):
+    config, do = postgres_copy
+    connection, changes = await coffee.analyst.plan_connection(coffee.view, TENANT, "pg", config, "postgres")
+    await coffee.database.commit(changes)
+    queries = [
+        await asked_of(coffee, metrics=["turnover", "cups"], dimensions=["drink"]),
+        await asked_of(coffee, metrics=["turnover"], dimensions=["quarter_of_town"], grain="month"),
+        await asked_of(coffee, metrics=["cups"], grain="month", compare={"with": "previous_period"}),
+        await asked_of(coffee, "run_sql", sql="SELECT drink, max(paid) AS most FROM orders GROUP BY 1 ORDER BY 1"),
+    ]
+    for query in queries:
+        found = await cross_check(coffee.analyst, coffee.view, TENANT, query.id, connection.id)
+        assert found.same, found
+    do("UPDATE orders SET paid = paid + 0.01 WHERE order_no = (SELECT min(order_no) FROM orders WHERE drink = 'mocha')")
+    found = await cross_check(coffee.analyst, coffee.view, TENANT, queries[0].id, connection.id)
+    assert (found.same, found.keys) == (False, {"drink": "mocha"})
+    assert round(found.there[1] - found.here[1], 2) == 0.01

@@ -163,6 +163,15 @@ def test_a_year_of_a_period_is_no_number_and_another_year_is_one():
         link_numbers("In 2014: 5.0", [table])
 
 
+def test_a_name_that_is_a_number_is_a_cell_and_no_free_pass():
+    """Otherwise a cell of texts that says 5000000 would let a model say it of anything."""
+    table = msgspec.structs.replace(TABLE, rows=[["5000000", 1.5, 3, 0.1]], row_count=1)
+    (link,) = link_numbers("Turnover was 5000000.", [table])
+    assert (link.row, link.column) == (0, "carrier")
+    with pytest.raises(NumberWithoutSource):
+        link_numbers("Turnover was 5000001.", [table])
+
+
 # ---- holding a text against the links that were kept of it
 
 TEXT = f"JetBlue had 17.0 minutes over 6 flights in 2013, {QUERY_ID}."
