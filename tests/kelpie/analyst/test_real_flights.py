@@ -8,7 +8,7 @@ from tests.kelpie.analyst.warehouses import ask
 from tests.kelpie.demo.test_warehouse import DOWNLOADS
 
 from kelpie.analyst import results
-from kelpie.analyst.asking import rerun
+from kelpie.analyst.provenance.executing import rerun
 from kelpie.demo.warehouse import build_warehouse, fetch_archive, semantic_model_yaml
 from kelpie.errors import EnvironmentFault
 

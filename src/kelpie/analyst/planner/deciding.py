@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from kelpie.analyst import limits
 from kelpie.analyst.catalog import Catalog
 from kelpie.analyst.planner.asked import Defined, Intent, Refused, ShowAgain, Unclear
 from kelpie.analyst.planner.conversation import Call, Conversation, Turn, read_conversation, result_table
@@ -22,7 +23,7 @@ from umi.wire.types import Request
 
 _FENCED_SQL = re.compile(r"```(?:sql)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _SQL_PREFIX = re.compile(r"^\s*(?:please\s+)?(?:run\s+)?(?:this\s+)?sql\s*:\s*(.+)$", re.DOTALL | re.IGNORECASE)
-_SQL_ITSELF = re.compile(r"^\s*(?:select|with|from)\s.+\bfrom\b.+$", re.DOTALL)
+_SQL_ITSELF = re.compile(r"^\s*(?:select\s.+\bfrom\b|(?:with|from)\s.+\bselect\b).+$", re.DOTALL)
 _ATTEMPTS_MAX = 2  # of one tool in one turn: a call that a restart interrupted is made once more
 
 
@@ -43,6 +44,9 @@ class _Deciding:
         sql = _sql_in(self._turn.question)
         if sql is not None:
             return self._sql(sql)
+        size = len(self._turn.question)
+        if size > limits.QUESTION_CHARS_MAX:
+            return Say(f"Your message has {size:,} characters; I read at most {limits.QUESTION_CHARS_MAX:,}.")
         if not tokenize(self._turn.question):
             return Say("Ask me a question about the data, for example which metrics there are.")
         taught = self._taught()

@@ -239,6 +239,20 @@ def test_the_row_before_is_the_period_before_even_where_one_is_missing(rows):
     assert list(found)[-1] == "2025-02-01"
 
 
+def test_a_leap_day_is_compared_with_no_day(rows):
+    """It would be read as another day, which has its own: its invoice would count twice, its MRR too."""
+    query = {"metrics": ["invoiced"], "grain": "day", "time_from": "2025-02-01", "time_to": "2025-03-31"}
+    assert [row[:3] for row in rows({**query, "compare": {"with": "previous_year"}})] == [
+        ["2025-02-10", 0.3, None],
+        ["2025-03-31", None, 100],
+    ]
+    # As part of its month it counts.
+    months = rows({**query, "grain": "month", "compare": {"with": "previous_year"}})
+    assert [row[:3] for row in months] == [["2025-02-01", 0.3, 100], ["2025-03-01", None, 100]]
+    mrr = {**query, "metrics": ["mrr"], "time_from": "2025-02-28", "compare": {"with": "previous_year"}}
+    assert [row[:3] for row in rows(mrr)][:2] == [["2025-02-28", None, 110.1], ["2025-03-01", None, 110.1]]
+
+
 def test_a_stock_is_compared_moment_with_moment(rows):
     query = {"metrics": ["mrr"], "grain": "quarter", "time_from": "2025-01-01", "time_to": "2025-03-31"}
     assert rows({**query, "compare": {"with": "previous_year"}}) == [

@@ -104,7 +104,6 @@ DIFFERENCES = frozenset({"difference", "differences", "differ", "differs", "gap"
 HOW_MUCH: Phrases[bool] = Phrases(
     {"by? how much|strongly|far": True, "by what percentage|percent": True, "by how many": True}
 )
-HOW_DID = frozenset({"how"})
 
 # --- shares -----------------------------------------------------------------------------------------------------------
 

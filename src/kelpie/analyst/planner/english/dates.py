@@ -61,7 +61,8 @@ ALL_TIME: Phrases[bool] = Phrases(
 NOW: Phrases[bool] = Phrases(
     {
         "now": True, "right now": True, "at the? moment": True, "currently": True, "at present": True, "today": True,
-        "as of now|today": True, "these days": True, "current": True, "presently": True, "as things stand": True,
+        "as of now|today": True, "these days": True, "latest": True, "current": True, "presently": True,
+        "as things stand": True,
     }
 )  # fmt: skip
 # Before a period: the moment it ends, or all days up to it.
@@ -71,7 +72,6 @@ AT_END: Phrases[bool] = Phrases(
         "at|by year-end|year end": True,
     }
 )  # fmt: skip
-AT_BEGINNING: Phrases[bool] = Phrases({"at|from|in? the? beginning|start|outset of": True})
 
 OPENING = frozenset({"from", "between"})
 JOINING = frozenset({"to", "until", "till", "through", "thru"})

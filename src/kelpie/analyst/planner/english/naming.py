@@ -25,13 +25,6 @@ TOGETHER: Phrases[bool] = Phrases(
     {"combined": True, "together": True, "in total": True, "taken|put together": True, "all together": True}
 )
 # Phrases that ask what a metric is, not how much.
-DEFINITIONS: Phrases[bool] = Phrases(
-    {
-        "definition|meaning of": True,
-        "is|are|do|does|did you|we? define|defined|definition": True,
-        "how is|are|do|does we|you? the?": False,
-    }
-)
 DEFINING = frozenset(
     {"define", "defined", "definition", "meaning", "calculated", "computed", "measured", "mean", "means"}
 )

@@ -16,7 +16,7 @@ from kelpie.analyst.planner.dates.spans import YEARS
 from kelpie.analyst.planner.english import comparing as english
 from kelpie.analyst.planner.english.asking import CONDITION, FILLERS
 from kelpie.analyst.planner.english.dates import MONTHS, UNITS
-from kelpie.analyst.planner.english.words import stems
+from kelpie.analyst.planner.english.words import is_or_are, stems
 from kelpie.analyst.planner.reading.lexicon import Mention
 from kelpie.analyst.planner.reading.quantities import Quantity, currency_of, read_quantity
 from kelpie.analyst.planner.reading.reading import Reading, refuse
@@ -162,7 +162,12 @@ def conditions(reading: Reading, bound: Bound, metric: CatalogMetric, *, is_grow
         column, percent = f"{metric.name}_share", True
     elif bound.on == "change":
         column, percent = f"{metric.name}_{'growth' if is_growth else 'change'}", is_growth
+    counts = bound.mention is not None and bound.mention.start == bound.end and bound.mention.terms[0].weak
     for _, quantity in bound.tests:
+        if counts and metric.unit and not bound.unit and not quantity.currency:
+            raise refuse(
+                f"The {metric.label} {is_or_are(metric.label)} in {metric.unit}: I can't tell how many there are."
+            )
         if quantity.percent != percent and not (percent and quantity.value == 0):
             needs = "is a percentage: say its bound in percent" if percent else "is no percentage"
             raise refuse(f"The {metric.label} {needs}.")

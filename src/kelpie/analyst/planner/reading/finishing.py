@@ -20,13 +20,13 @@ from kelpie.analyst.planner.reading.found import Found
 from kelpie.analyst.planner.reading.grouping import grain_of, offered_grains, settle_groups
 from kelpie.analyst.planner.reading.holding import settle_bounds
 from kelpie.analyst.planner.reading.measuring import settle_contrast
-from kelpie.analyst.planner.reading.moments import check_moments, is_stock
+from kelpie.analyst.planner.reading.moments import check_moments, is_mixed, is_stock
 from kelpie.analyst.planner.reading.naming import Named, check_aggregations, check_nouns, settle_metrics
 from kelpie.analyst.planner.reading.ordering import settle_order
 from kelpie.analyst.planner.reading.reaching import check_reach, separate
 from kelpie.analyst.planner.reading.reading import Reading, refuse
 from kelpie.analyst.planner.reading.sharing import shared_dimensions
-from kelpie.analyst.planner.reading.spanning import checked, one_span, read_again, trend_grain
+from kelpie.analyst.planner.reading.spanning import ask_when, checked, one_span, read_again, trend_grain
 from kelpie.analyst.planner.reading.timing import Clock, settle_clock, settle_year
 from kelpie.analyst.planner.reading.valuing import settle_values
 from kelpie.analyst.semantic.model import Grain
@@ -81,7 +81,7 @@ class _Finishing:
             self._reading.words, has_metric=has_metric, says_something=self._found.says_something
         ):
             return None
-        return Carried(previous, self._catalog)
+        return Carried(previous, self._catalog, self._reading.context.knowledge.spans)
 
     def _settle_metrics(self) -> Refused | Unclear | None:
         names = list(dict.fromkeys(term.name for _, term in self._named))
@@ -142,6 +142,8 @@ class _Finishing:
             when, grain = measured.main, measured.grain
             intent.compare, intent.against = measured.compare, measured.against
             found.contrast = contrast
+        if when is None and grain is None and any(is_mixed(self._catalog, metric) for metric in self._metrics):
+            when = ask_when(reading, clock)
         if when is not None:
             checked(when, clock)
             intent.first, intent.last, intent.period = when.first, when.last, when.label
@@ -179,7 +181,7 @@ class _Finishing:
         when = when or carried.when()
         self._intent.time = self._intent.time or carried.query.time
         if contrast is None and carried.query.compare is not None and not found.sharing:
-            contrast = carried.contrast(self._reading.context.knowledge.spans)
+            contrast = carried.contrast()
             if contrast is None and kept:
                 contrast = Contrast(against=carried.against())
         is_series = grain is not None or found.stepping is not None

@@ -4,7 +4,6 @@ import datetime as dt
 
 from kelpie.analyst import limits
 from kelpie.analyst.catalog import Catalog
-from kelpie.analyst.formats import range_text
 from kelpie.analyst.metric_query import Comparison, Filter, MetricQuery
 from kelpie.analyst.planner.asked import Previous
 from kelpie.analyst.planner.dates.periods import TimeMention
@@ -28,8 +27,9 @@ def leans_on_previous(words: list[str], *, has_metric: bool, says_something: boo
 class Carried:
     """What the previous query said."""
 
-    def __init__(self, previous: Previous, catalog: Catalog) -> None:
+    def __init__(self, previous: Previous, catalog: Catalog, spans: Calendar) -> None:
         self.query: MetricQuery = previous.query
+        self._spans = spans
         self._previous = previous
         self._catalog = catalog
 
@@ -42,8 +42,10 @@ class Carried:
     def when(self) -> TimeMention | None:
         if self.query.time_from is None or self.query.time_to is None:
             return None
-        first, last = dt.date.fromisoformat(self.query.time_from), dt.date.fromisoformat(self.query.time_to)
-        return TimeMention(first=first, last=last, label=range_text(first, last), start=0, end=0)
+        days = dt.date.fromisoformat(self.query.time_from), dt.date.fromisoformat(self.query.time_to)
+        unit = next((unit for unit in _UNITS if self._spans.unit_of(unit, days[0]) == days), "")
+        label = self._spans.name(unit, days)
+        return TimeMention(first=days[0], last=days[1], label=label, start=0, end=0, unit=unit)
 
     def filters(self, own: list[Filter], *, is_series: bool, has_groups: bool) -> list[Filter]:
         """The question's filters, and those it does not speak of. A development after a ranking is of the ranked."""
@@ -67,7 +69,7 @@ class Carried:
         single = {rule.dimension for rule in filters if rule.op == "in" and len(rule.values) == 1}
         return own or [name for name in self.query.dimensions if name not in single]
 
-    def contrast(self, spans: Calendar) -> Contrast | None:
+    def contrast(self) -> Contrast | None:
         """The comparison, as far as it can be said of another period too."""
         compare = self.query.compare
         if compare is None:
@@ -77,8 +79,8 @@ class Carried:
         when, against = self.when(), _days(compare)
         if when is None or against is None:
             return None
-        before = [spans.moved(unit, when.days, -1) for unit in _UNITS if spans.unit_of(unit, when.first) == when.days]
-        if against in (just_before(when.days), *before):
+        before = self._spans.moved(when.unit, when.days, -1) if when.unit else just_before(when.days)
+        if against in (just_before(when.days), before):
             return Contrast(base=("previous_period", ""))
         return Contrast(base=("previous_year", "")) if against == a_year_before(when.days) else None
 
@@ -87,7 +89,8 @@ class Carried:
         days = _days(self.query.compare) if self.query.compare is not None else None
         if days is None:
             return None
-        return TimeMention(first=days[0], last=days[1], label=range_text(*days), start=0, end=0)
+        unit = next((unit for unit in _UNITS if self._spans.unit_of(unit, days[0]) == days), "")
+        return TimeMention(first=days[0], last=days[1], label=self._spans.name(unit, days), start=0, end=0, unit=unit)
 
     def share(self, dimensions: list[str], filters: list[Filter]) -> list[str]:
         """The shares, of what is grouped by now."""
@@ -99,7 +102,7 @@ class Carried:
         return [name for name in self.query.share if name in named]
 
 
-_UNITS = ("month", "quarter", "year")
+_UNITS = ("day", "month", "quarter", "year", "fiscal_quarter", "fiscal_year")
 
 
 def _days(compare: Comparison) -> Days | None:

@@ -8,6 +8,7 @@ from kelpie.analyst.planner.reading.follow_up import Carried
 from kelpie.analyst.planner.reading.found import Found
 from kelpie.analyst.planner.reading.lexicon import Mention
 from kelpie.analyst.planner.reading.naming import Named
+from kelpie.analyst.planner.reading.reaching import fix_separate
 from kelpie.analyst.planner.reading.reading import Reading, refuse
 
 
@@ -27,6 +28,8 @@ def settle_bounds(reading: Reading, found: Found, intent: Intent, named: Named, 
     if carried is not None and not intent.having and intent.metrics == carried.metrics():
         changes = [f"{name}_{part}" for name in intent.metrics for part in ("growth", "change") if intent.compare]
         intent.having = [one for one in carried.query.having if one.metric in (*intent.metrics, *changes)]
+    if intent.having:
+        fix_separate(reading, intent)
     if intent.having and not (intent.dimensions or intent.grain):
         raise refuse("A bound needs something that it holds for each of: say by what, or in which months.")
 

@@ -13,6 +13,7 @@ from kelpie.analyst.planner.reading.reading import Reading, refuse
 
 _CLOSE_ENOUGH = 0.8
 _LEADING = frozenset(BEFORE) | {"to", "into"}
+_JOINING = frozenset({"or", "vs", "versus", "and"}) | COMPARE
 _COMPARING = COMPARATIVES | COMPARE | frozenset(CHANGES) | {"than"}
 
 
@@ -23,12 +24,13 @@ def claim_small_phrases(reading: Reading) -> None:
         reading.claim(start, end - 1 if last in BEFORE else end, SMALL)
 
 
-def unknown_words(reading: Reading, *, compares: bool) -> list[str]:
+def unknown_words(reading: Reading, *, contrasts: bool) -> list[str]:
     """Words that mean nothing here, in the order they were said.
 
-    compares  whether several members or periods stand side by side: "is A better than B" is about both
+    contrasts  whether one time is set against another
     """
     unknown: list[int] = []
+    compares = contrasts or _sets_side_by_side(reading)
     for at, word in enumerate(reading.words):
         if not reading.is_free(at) or word in FILLERS or word in naming.AGGREGATION_WORDS:
             continue
@@ -41,6 +43,24 @@ def unknown_words(reading: Reading, *, compares: bool) -> list[str]:
     # "Of zeppelins": the word nobody knows is the other one.
     told = [at for at in unknown if not (reading.words[at] in _LEADING and reading.after(at + 1) in unknown)]
     return list(dict.fromkeys(reading.tokens[at].text for at in told))
+
+
+def _sets_side_by_side(reading: Reading) -> bool:
+    """Whether members or numbers are compared: "is A better than B" is about both, "more than A" about others."""
+    if "than" in reading.words:
+        than = reading.words.index("than")
+        sides = [_sorts(reading, 0, than), _sorts(reading, than, len(reading.words))]
+        return bool(sides[0] & sides[1])
+    joined = any(word in _JOINING and reading.is_free(at) for at, word in enumerate(reading.words))
+    values = sum(mention.kind == "value" for mention in reading.mentions)
+    return joined and (values > 1 or sum(mention.kind == "metric" for mention in reading.mentions) > 1)
+
+
+def _sorts(reading: Reading, start: int, end: int) -> set[str]:
+    """Of which dimensions there are values, and whether there are metrics, between two tokens."""
+    inside = [mention for mention in reading.mentions if start <= mention.start < end]
+    of_values = {f"value {term.name}" for mention in inside if mention.kind == "value" for term in mention.terms}
+    return of_values | {"metric" for mention in inside if mention.kind == "metric"}
 
 
 def _may_stand(reading: Reading, at: int) -> bool:

@@ -141,18 +141,14 @@ def _has_bound(reading: Reading) -> bool:
 
 def _beside_others(reading: Reading, mention: Mention) -> list[TermKind]:
     """What is left to say from the rest of the question: another number in it, a ranking, a bound."""
-    others = [
-        other
-        for other in reading.mentions
-        if other != mention and any(term.kind == "metric" and not term.weak for term in other.terms)
-    ]
-    if not others:
-        return ["metric", "value", "dimension"]
-    if _joined_to(reading, mention, others):
-        return ["metric", "value", "dimension"]
-    if any(word in SUPERLATIVES for word in reading.words) or _has_bound(reading):
-        return ["dimension", "value"]
-    return ["noun", "value", "metric"] if "noun" in mention.kinds else ["value", "metric"]
+    numbers = [other for other in reading.mentions if other != mention and "metric" in other.kinds]
+    others = [other for other in numbers if any(term.kind == "metric" and not term.weak for term in other.terms)]
+    if numbers and not _joined_to(reading, mention, numbers):
+        if any(word in SUPERLATIVES for word in reading.words) or _has_bound(reading):
+            return ["dimension", "value"]
+        if others:
+            return ["noun", "value", "metric"] if "noun" in mention.kinds else ["value", "metric"]
+    return ["metric", "value", "dimension"]
 
 
 def _joined_to(reading: Reading, mention: Mention, others: list[Mention]) -> bool:

@@ -16,6 +16,14 @@ def is_stock(catalog: Catalog, metric: CatalogMetric) -> bool:
     return bool(known) and all(is_stock(catalog, part) for part in known)
 
 
+def is_mixed(catalog: Catalog, metric: CatalogMetric) -> bool:
+    """Whether a formula sets what happens against what holds, so that its value depends on how long one looks."""
+    if metric.kind != "formula":
+        return False
+    parts = [part for name in re.findall(r"\w+", metric.definition) if (part := catalog.metric(name)) is not None]
+    return len({is_stock(catalog, part) for part in parts}) > 1
+
+
 def check_moments(reading: Reading, found: Found, metrics: list[CatalogMetric]) -> None:
     """Stop at "current" and "at the end of May" for what happens, and at "ever" for what holds."""
     stocks = [metric for metric in metrics if is_stock(reading.catalog, metric)]

@@ -78,9 +78,14 @@ def find_metrics(reading: Reading, ranking: Ranking | None, bounds: list[Bound])
             mention not in strong and strong and not counted and _is_subject(reading, mention, strong)
         ):
             use = "spoken of"
+        elif any(one.mention.terms == mention.terms for one in found):
+            use = "spoken of"  # once more
         elif found and not _is_listed(reading, mention, found):
             one = reading.said(next(n.mention for n in reversed(found)))
             problem = f"I don't understand how “{one}” and “{reading.said(mention)}” belong together here."
+            reading.problems.append(problem)
+        if use == "asked" and reading.words[mention.start - 1 : mention.start] in (["which"], ["who"]):
+            problem = f"I can tell how many, not which: “{reading.said(mention)}” is a number here."
             reading.problems.append(problem)
         reading.use(mention, _ROLES.get(use, asking.METRIC))
         found.append(NamedMetric(mention, use, counted))

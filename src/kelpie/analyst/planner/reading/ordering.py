@@ -1,7 +1,7 @@
 """The order of an answer: a ranking by a number or by its growth, and how many rows of it."""
 
 from kelpie.analyst import limits
-from kelpie.analyst.metric_query import Filter, Order
+from kelpie.analyst.metric_query import Order
 from kelpie.analyst.planner.asked import Intent
 from kelpie.analyst.planner.english import comparing
 from kelpie.analyst.planner.english.ranking import SINGLE_EXTREMES
@@ -11,7 +11,7 @@ from kelpie.analyst.planner.reading.follow_up import Carried
 from kelpie.analyst.planner.reading.found import Found
 from kelpie.analyst.planner.reading.naming import Named
 from kelpie.analyst.planner.reading.ranking import FINE_RANKING_ROWS, RANKING_ROWS, Ranking, direction
-from kelpie.analyst.planner.reading.reaching import is_fixed, never_added
+from kelpie.analyst.planner.reading.reaching import fix_separate
 from kelpie.analyst.planner.reading.reading import Reading, refuse
 
 
@@ -30,7 +30,7 @@ def settle_order(reading: Reading, found: Found, intent: Intent, named: Named, c
         intent.limit = carried.query.limit
     if intent.superlative:
         _check_members(reading, intent)
-        _check_comparable(reading, intent)
+        fix_separate(reading, intent)
         intent.limit = intent.limit or _limit(found, intent, carried)
     elif intent.dimensions and intent.grain is None and not _has_own_order(reading, intent.dimensions[0]):
         falling = contrast is not None and contrast.change == "down"
@@ -49,21 +49,6 @@ def _limit(found: Found, intent: Intent, carried: Carried | None) -> int | None:
     if intent.grain in ("day", "week"):
         return FINE_RANKING_ROWS
     return RANKING_ROWS if intent.grain is None else None
-
-
-def _check_comparable(reading: Reading, intent: Intent) -> None:
-    """Amounts of several currencies can't be ranked against each other: ask for one."""
-    metric = reading.catalog.metric(intent.metrics[0])
-    assert metric is not None, "named from this catalog"
-    for name in metric.separate_by:
-        dimension = reading.catalog.dimension(name)
-        if is_fixed(intent, name) or dimension is None:
-            continue
-        ask = f"Different {dimension.plural} can't be ranked against each other. Which one do you want?"
-        picked = reading.choose(ask, "", [Choice(str(known.value)) for known in dimension.values])
-        intent.filters = [*intent.filters, Filter(dimension=name, values=[dimension.values[picked].value])]
-        intent.dimensions = [other for other in intent.dimensions if other != name]
-        reading.notes = [note for note in reading.notes if note != never_added(reading, metric, name)]
 
 
 def _keeps_order(found: Found, intent: Intent, carried: Carried) -> bool:
@@ -101,9 +86,9 @@ def _by_change(reading: Reading, intent: Intent, contrast: Contrast, ranking: Ra
     metric = reading.catalog.metric(intent.metrics[0])
     assert metric is not None, "named from this catalog"
     if not measure:
-        unit = f"in {metric.unit}" if metric.unit else "in number"
-        ask = f"Growth of the {metric.label} in percent, or {unit}?"
-        choices = [Choice("in percent"), Choice(unit)]
+        absolute = f"absolute, in {metric.unit or 'number'}"
+        ask = f"Is the growth of the {metric.label} meant in percent, or as an absolute change?"
+        choices = [Choice("in percent"), Choice(absolute)]
         measure = "growth" if reading.choose(ask, "", choices) == 0 else "change"
     wants_high = high != (contrast.change == "down")
     intent.order = [Order(by=f"{metric.name}_{measure}", direction="desc" if wants_high else "asc")]

@@ -9,6 +9,7 @@ from kelpie.analyst.planner.reading.reading import Reading
 
 _WRITTEN = re.compile(r"(-?)(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?(k|m|mn|bn|b)?", re.IGNORECASE)
 # "10.000" is ten in one country and ten thousand in another.
+_ONE_LETTER = frozenset({"m", "b"})  # "5 m" may be minutes or metres
 _TWO_WAYS = re.compile(r"-?\d{1,3}\.\d{3}")
 
 
@@ -32,7 +33,8 @@ def read_quantity(reading: Reading, at: int) -> Quantity | None:
         number, at = float(MULTIPLIERS[reading.words[at + 1]]), at + 2
     elif (said := _number(reading, at, is_money=bool(currency))) is not None:
         number, at = said, at + 1
-        if _free_word(reading, at) in MULTIPLIERS and (len(reading.words[at]) > 2 or reading.tokens[at].text.isupper()):
+        after = _free_word(reading, at)
+        if after in MULTIPLIERS and (after not in _ONE_LETTER or reading.tokens[at].text.isupper() or currency):
             number, at = number * MULTIPLIERS[reading.words[at]], at + 1
     else:
         return None
@@ -62,7 +64,7 @@ def _number(reading: Reading, at: int, *, is_money: bool) -> float | None:
     if found is None or _TWO_WAYS.fullmatch(word):
         return None
     sign, whole, rest, letter = found.groups()
-    if letter and letter.lower() in ("m", "b") and not (is_money or reading.tokens[at].text[-1].isupper()):
+    if letter and letter.lower() in _ONE_LETTER and not (is_money or reading.tokens[at].text[-1].isupper()):
         return None  # "5m" may be minutes
     number = float(sign + whole.replace(",", "") + (rest or ""))
     return number * MULTIPLIERS[letter.lower()] if letter else number

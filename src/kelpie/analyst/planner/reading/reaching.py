@@ -1,8 +1,10 @@
 """By what a metric can be looked at, and across what it must never be added up."""
 
 from kelpie.analyst.catalog import CatalogMetric
+from kelpie.analyst.metric_query import Filter
 from kelpie.analyst.planner.asked import Intent
 from kelpie.analyst.planner.english.words import is_or_are, listed
+from kelpie.analyst.planner.reading.choosing import Choice
 from kelpie.analyst.planner.reading.reading import Reading, refuse
 
 
@@ -39,3 +41,18 @@ def is_fixed(intent: Intent, name: str) -> bool:
 def label_of(reading: Reading, name: str) -> str:
     dimension = reading.catalog.dimension(name)
     return dimension.label if dimension else name
+
+
+def fix_separate(reading: Reading, intent: Intent) -> None:
+    """Amounts of several currencies can't be held against each other, or against one number: ask for one."""
+    metric = reading.catalog.metric(intent.metrics[0])
+    assert metric is not None, "named from this catalog"
+    for name in metric.separate_by:
+        dimension = reading.catalog.dimension(name)
+        if is_fixed(intent, name) or dimension is None:
+            continue
+        ask = f"Different {dimension.plural} can't be held against each other. Which one do you want?"
+        picked = reading.choose(ask, "", [Choice(str(known.value)) for known in dimension.values])
+        intent.filters = [*intent.filters, Filter(dimension=name, values=[dimension.values[picked].value])]
+        intent.dimensions = [other for other in intent.dimensions if other != name]
+        reading.notes = [note for note in reading.notes if note != never_added(reading, metric, name)]

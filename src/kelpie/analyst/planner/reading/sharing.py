@@ -106,6 +106,7 @@ def _part(reading: Reading, noun: int) -> int | None:
                 if reading.words[place] not in FILLERS | _FROM:
                     reading.claim(place, place + 1, SHARE)
             return found[1]
+    for at in range(whole.end, len(reading.words)):
         if reading.words[at] in _FROM and reading.is_free(at) and reading.role(reading.after(at + 1)) == VALUE:
             return at
     return None
@@ -121,7 +122,7 @@ def shared_dimensions(
     """
     named = list(dict.fromkeys(rule.dimension for _, rule in filters))
     parts = list(dict.fromkeys(rule.dimension for at, rule in filters if at in sharing.owners))
-    if parts and not (sharing.part is not None and len(named) > len(parts)):
+    if parts:
         return parts  # "the share of A in each group", "A's share by group"
     if grouped and sharing.part is not None and any(at >= sharing.part for at, _ in filters):
         return _within(reading, grouped, [rule.dimension for at, rule in filters if at >= sharing.part])

@@ -72,6 +72,7 @@ def one_span(
     together  the question says that several are one whole; stepped: it says what to show a row for each of
     """
     times = [settle_rolling(reading, time, clock.covered[1]) if time.rolling else time for time in times]
+    times = [_whole_one(reading, time, clock) for time in times]
     distinct = list({time.days: time for time in times}.values())
     if not distinct:
         return Span()
@@ -99,6 +100,26 @@ def one_span(
     return Span(checked(distinct[chosen], clock))
 
 
+def _whole_one(reading: Reading, time: TimeMention, clock: Clock) -> TimeMention:
+    """A season without a year of which the data hold no whole one, but parts of two: ask which."""
+    part = time.part
+    if time.unit != "named" or part is None or part.year is not None:
+        return time
+    first, last = clock.covered
+    years = range(last.year, first.year - 2, -1)
+    known = [days for days in map(part.days, years) if days[0] <= last and days[1] >= first]
+    if len(known) < 2 or any(first <= days[0] and days[1] <= last for days in known):
+        return time
+    options = [
+        msgspec.structs.replace(
+            time, first=days[0], last=days[1], label=f"{part.name} {days[0].year} ({range_text(*days)})"
+        )
+        for days in known
+    ]
+    ask = f"The data hold no whole {part.name}. Which one do you mean?"
+    return options[reading.choose(ask, "", [Choice(option.label) for option in options])]
+
+
 def _inner(times: list[TimeMention]) -> TimeMention | None:
     """The period that lies in all the others: "in 2013, how many … in July 2013"."""
     for time in times:
@@ -118,6 +139,20 @@ def checked(when: TimeMention, clock: Clock) -> TimeMention:
     if when.first > last or when.last < first:
         raise refuse(f"The data cover {first} to {last}: they hold nothing for {when.label}.")
     return when
+
+
+def ask_when(reading: Reading, clock: Clock) -> TimeMention:
+    """The time that a number depends on and the question does not say."""
+    spans, last = reading.context.knowledge.spans, clock.covered[1]
+    options = []
+    for unit in ("month", "fiscal_quarter" if clock.year_kind == "fiscal" else "quarter", "year"):
+        days = spans.unit_of(unit, last)
+        if days[1] > last:
+            days = spans.moved(unit, days, -1)
+        options.append(
+            TimeMention(first=days[0], last=days[1], label=spans.name(unit, days), start=0, end=0, unit=unit)
+        )
+    return options[reading.choose("Over which time?", "", [Choice(option.label) for option in options])]
 
 
 def trend_grain(offered: list[str], when: TimeMention | None, clock: Clock) -> Grain:

@@ -72,8 +72,7 @@ def _asked(reading: Reading) -> Asked:
         return defined
     found = _found(reading, [placed(reading, bound) for bound in bounds], times, now=now)
     # Before anything is asked back: there is no use in settling words of a question that has others nobody knows.
-    several = len(found.values) > 1 or len(found.times) > 1 or len(found.metrics) > 1
-    unknown = unknown_words(reading, compares=several or found.contrast is not None)
+    unknown = unknown_words(reading, contrasts=found.contrast is not None)
     if unknown:
         raise not_known(reading, unknown)
     if reading.problems:

@@ -1,7 +1,5 @@
 """The words that give a phrase its meaning, as something the catalog has: a metric, a dimension, a date, a value."""
 
-import msgspec
-
 from kelpie.analyst.planner.asked import Learned
 from kelpie.analyst.planner.english.asking import FILLERS
 from kelpie.analyst.planner.english.dates import CALENDAR, FISCAL, UNITS
@@ -54,7 +52,3 @@ def _year(said: str) -> str:
     if not words <= FISCAL | CALENDAR | set(UNITS) | FILLERS | _ABOUT:
         return ""
     return "fiscal" if words & FISCAL else "calendar" if words & CALENDAR else ""
-
-
-def renamed(learned: Learned, topic: str) -> Learned:
-    return msgspec.structs.replace(learned, topic=topic.casefold(), kind="correction")
