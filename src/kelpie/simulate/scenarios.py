@@ -271,7 +271,8 @@ MISSING: dict[str, str] = {
     "compaction under crash": "kelpie.agents.compaction",
     "a reminder fires once": "kelpie.agents.schedule",
     "a group's round survives its members": "kelpie.agents.groups",
-    "a person is deleted while the analyst answers": "kelpie.people",
+    # A deleted person's conventions go; their conversations, and runs that are under way, are what is to come.
+    "a person is deleted while the analyst answers": "kelpie.people.leaving",
     "an MCP server dies in mid-call": "kelpie.tools.mcp",
     "a microVM dies in mid-call": "kelpie.sandbox.microvm",
     "a file is replaced while it is read": "kelpie.files",

@@ -136,12 +136,9 @@ class PostgresWorld(World):
 
     def __init__(self, folder, server):
         super().__init__(folder)
-        import psycopg
-
-        self._connection = psycopg.connect(server.url(), autocommit=True)
+        self._server = server
+        self._connect()
         self._connection.execute(f"CREATE SCHEMA {self.name}")
-        self._connection.execute(f"SET search_path = {self.name}")
-        self._connection.execute("SET max_parallel_workers_per_gather = 0")
         self.config = {"host": server.folder, "database": "postgres", "user": self.name, "schema": self.name}
 
     def grant(self, tables):
@@ -149,10 +146,27 @@ class PostgresWorld(World):
         self.write(f"GRANT USAGE ON SCHEMA {self.name} TO {self.name}")
         self.write(f"GRANT SELECT ON {', '.join(tables)} TO {self.name}")
 
+    def _connect(self):
+        import psycopg
+
+        self._connection = psycopg.connect(self._server.url(), autocommit=True)
+        self._connection.execute(f"SET search_path = {self.name}")
+        self._connection.execute("SET max_parallel_workers_per_gather = 0")
+
     def ask(self, sql):
+        """The rows. Another test of this process may have restarted the server, which ended the connection."""
+        import psycopg
+
+        try:
+            return self._connection.execute(sql).fetchall()
+        except psycopg.OperationalError:
+            if not self._connection.broken:
+                raise
+        self._connect()
         return self._connection.execute(sql).fetchall()
 
     def write(self, sql):
+        self.ask("SELECT 1")
         self._connection.execute(sql)
 
     def insert(self, name, width, rows):
