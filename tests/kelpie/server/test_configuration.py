@@ -41,7 +41,13 @@ def test_bounds_and_choices_are_those_of_the_code():
 
 
 def test_every_setting_has_a_variable():
-    assert set(config.VARIABLES.values()) == set(config.Config.__struct_fields__)
+    assert {*config.VARIABLES.values(), "connection_secrets"} == set(config.Config.__struct_fields__)
+
+
+def test_secrets_of_connections_are_all_variables_with_their_prefix():
+    read = config.from_environment({"KELPIE_SECRET_SALES": "hunter2-hunter2", "OTHER_SECRET": "x"})
+    assert read.connection_secrets == {"KELPIE_SECRET_SALES": "hunter2-hunter2"}
+    assert "hunter2-hunter2" in read.secrets
 
 
 @pytest.mark.parametrize("word", ["1", "true", "Yes", "ON"])
