@@ -92,6 +92,8 @@ SMALL_PHRASES: Phrases[str] = Phrases(
         "along|together with": SMALL,
         "would|'d like": SMALL,
         "what|how about": SMALL,
+        # Of any quantity one asks how high it is; a pole of its own ("how high were the highest") stands apart.
+        "how high|large|big|great|low|small|strong|good|bad": SMALL,
         "to see|know|understand|find|show|get|have": SMALL,
         "find out": SMALL,
         "please|kindly state|name|indicate|summarise|summarize": SMALL,
