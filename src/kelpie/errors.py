@@ -7,6 +7,8 @@ CallerError
 ├── NotServed            a known operation, option or filter of the API that this server does not have yet
 ├── ToolFailed           a tool refuses its arguments or can't do what was asked; the text goes to the model
 │   └── ToolUnavailable  the tool can't run on this machine; the text says what is missing
+│       └── IsolationMissing  no level of isolation here is strong enough for how far the tool is trusted
+├── SandboxBusy          every place for such calls is taken; says after how many seconds to try again
 ├── InvalidSource        a custom tool's source can't be used; says where and why
 ├── QueryRefused         the SQL guard refused a query; `rule` names the rule
 ├── QueryFailed          the source can't run the query (it is wrong, or took too long)
@@ -46,6 +48,7 @@ __all__ = [
     "InvalidInput",
     "InvalidModel",
     "InvalidSource",
+    "IsolationMissing",
     "LimitExceeded",
     "MissingExtra",
     "ModelError",
@@ -57,6 +60,7 @@ __all__ = [
     "QueryFailed",
     "QueryRefused",
     "QueueFull",
+    "SandboxBusy",
     "SourceUnavailable",
     "StoreClosed",
     "StoreError",
@@ -89,6 +93,26 @@ class ToolFailed(CallerError):
 
 class ToolUnavailable(ToolFailed):
     http_status = 501
+
+
+class IsolationMissing(ToolUnavailable):
+    """`trust` is the tool's, `needed` the level it asks for, `missing` why each level that would do isn't there."""
+
+    def __init__(self, trust: str, needed: str, missing: list[str]) -> None:
+        why = "; ".join(missing) or "this server was built without such a level"
+        super().__init__(f"a tool of trust '{trust}' runs at level '{needed}' or stronger, so it was not run: {why}")
+        self.trust = trust
+        self.needed = needed
+        self.missing = missing
+
+
+class SandboxBusy(CallerError):
+    http_status = 429
+    retry_safe = True
+
+    def __init__(self, level: str, retry_after_s: int) -> None:
+        super().__init__(f"every place at level '{level}' is taken: try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
 
 
 class InvalidSource(CallerError):

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from kelpie.sandbox import ProcessSandbox
+from kelpie.sandbox import ProcessLevel
 from umi.dst import Host
 
 
 @pytest.fixture(scope="session")
 def tested():
-    """A ProcessSandbox after its self-test, and the report."""
-    sandbox = ProcessSandbox(Host())
-    return sandbox, asyncio.run(sandbox.level_report())
+    """A ProcessLevel after its self-test, and the report."""
+    sandbox = ProcessLevel(Host())
+    return sandbox, asyncio.run(sandbox.report())
 
 
 @pytest.fixture
@@ -20,6 +20,6 @@ def sandbox(needs, tested):
     """A sandbox of this test's own event loop that doesn't repeat the self-test."""
     passed, report = tested
     needs("sandbox", report.exists, report.reason)
-    fresh = ProcessSandbox(Host())
+    fresh = ProcessLevel(Host())
     fresh._jail, fresh._report = passed._jail, report
     return fresh

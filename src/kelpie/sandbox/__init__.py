@@ -1,16 +1,41 @@
-"""Where custom tools run: apart from the server, its files, its network and its environment, or not at all.
+"""Where tools run that people and models wrote: apart from the server, its files, network and environment, or not at
+all.
 
-sandbox.py   the interface: Sandbox, SandboxCall, SandboxLimits, SandboxResult, LevelReport
-process.py   ProcessSandbox, the level "process": a fresh bubblewrap and Python for every call
-bwrap.py     which bubblewrap, which namespaces, which files
-seccomp.py   the system calls a tool has no use for
-spawn.py     one process from start to end: pipes, caps, deadline, kill
-selftest.py  the level exists only after its own attempts to get out have failed
-limits.py    every bound
+sandbox.py   the interface: Sandbox, Level, SandboxCall, SandboxLimits, SandboxResult, LevelReport
+levels.py    Levels, the Sandbox of a server: the weakest level that is strong enough for a call's trust
+process      the level "process": bubblewrap around a Python of its own
 inside       what runs inside: the runner and the self-test's probes
+limits.py    every bound
 """
 
-from kelpie.sandbox.process import ProcessSandbox
-from kelpie.sandbox.sandbox import LevelReport, Sandbox, SandboxCall, SandboxLimits, SandboxResult
+from kelpie.sandbox.levels import Levels
+from kelpie.sandbox.process import ProcessLevel
+from kelpie.sandbox.sandbox import (
+    MINIMUM,
+    EgressRules,
+    Level,
+    LevelName,
+    LevelReport,
+    Sandbox,
+    SandboxCall,
+    SandboxLimits,
+    SandboxResult,
+    Trust,
+    Usage,
+)
 
-__all__ = ["LevelReport", "ProcessSandbox", "Sandbox", "SandboxCall", "SandboxLimits", "SandboxResult"]
+__all__ = [
+    "MINIMUM",
+    "EgressRules",
+    "Level",
+    "LevelName",
+    "LevelReport",
+    "Levels",
+    "ProcessLevel",
+    "Sandbox",
+    "SandboxCall",
+    "SandboxLimits",
+    "SandboxResult",
+    "Trust",
+    "Usage",
+]

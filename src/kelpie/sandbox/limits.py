@@ -28,3 +28,6 @@ SELFTEST_WALL_MS = 20_000
 SELFTEST_DEADLINE_MS = 100
 SELFTEST_PROCESSES = 8
 SELFTEST_AGAIN_MS = 60_000  # a failed self-test is believed this long, a passed one as long as the process lives
+
+EGRESS_BYTES_DEFAULT = 16 << 20  # both ways together, of one call
+EGRESS_CALLS_DEFAULT = 20

@@ -27,7 +27,7 @@ from kelpie.events import CommitGroupEnded, Events
 from kelpie.models import ModelCard, Models, ModelSettings, configured_providers
 from kelpie.models.local import LOCAL_CARD, LocalModel
 from kelpie.people import schema as people_schema
-from kelpie.sandbox import LevelReport, ProcessSandbox, Sandbox
+from kelpie.sandbox import LevelReport, Levels, ProcessLevel, Sandbox
 from kelpie.server import logs
 from kelpie.server.metrics import Metrics
 from kelpie.server.planner import Planner
@@ -91,7 +91,7 @@ def real_outside(config: Config, host: Host) -> Outside:
         path = os.path.join(config.data_folder, DATABASE_NAME)
         return await SqliteDatabase.open(path, migrations, host=host, on_group=on_group)
 
-    return Outside(HttpTransport(), ProcessSandbox(host), open_store)
+    return Outside(HttpTransport(), Levels([ProcessLevel(host)]), open_store)
 
 
 class Server:
@@ -115,7 +115,7 @@ class Server:
         self.metrics = Metrics(self.catalog.builtins)
         self._local = self._register_local()
         self.app = create_app(self.version, self._lifespan)
-        self._level: LevelReport | None = None
+        self._reports: list[LevelReport] | None = None
         self._database: Database | None = None
         self._archive: Archive | None = None
         self._close_traces: Any = None
@@ -202,6 +202,7 @@ class Server:
         await self.analyst.close()
         if self._local is not None:
             await self._local.close()
+        await self.sandbox.close()
         await self.outside.transport.aclose()
         await database.close()
         if self._close_traces is not None:
@@ -222,27 +223,31 @@ class Server:
         self.events.emit(CommitGroupEnded(commits=commits, duration_ms=duration_ms))
 
     async def _test_sandbox(self) -> None:
-        self._level = await self.sandbox.level_report()
+        self._reports = await self.sandbox.reports()
 
     async def _levels(self) -> dict[str, Any]:
-        """The isolation of custom tools, for the health route: it never waits for the self-test."""
-        if self._level is None:
-            shown = {"level": "process", "available": False, "reason": "its self-test is running", "gaps": []}
-        else:
-            report = self._level
-            shown = {
-                "level": report.level,
-                "available": report.exists,
-                "reason": report.reason,
-                "gaps": report.gaps,
-            }
-        return {"isolation": [shown]}
+        """The isolation that tools get, for the health route: it never waits for the self-tests."""
+        if self._reports is None:
+            testing = {"level": "process", "available": False, "reason": "its self-test is running", "gaps": []}
+            return {"isolation": [testing]}
+        return {"isolation": [_shown(report) for report in self._reports]}
 
 
 def build(config: Config, host: Host | None = None, outside: Outside | None = None) -> Server:
     """A server that is not started yet. Raises InvalidInput for settings that contradict each other."""
     host = host or Host()
     return Server(config, host, outside or real_outside(config, host))
+
+
+def _shown(report: LevelReport) -> dict[str, Any]:
+    return {
+        "level": report.level,
+        "available": report.exists,
+        "backend": report.backend,
+        "reason": report.reason,
+        "gaps": report.gaps,
+        "tried": report.tried,
+    }
 
 
 def _model_settings(config: Config) -> ModelSettings:

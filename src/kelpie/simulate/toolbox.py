@@ -5,7 +5,7 @@ It stands for the machine's isolation, which can't be simulated; everything up t
 
 from collections import Counter
 
-from kelpie.sandbox import LevelReport, SandboxCall, SandboxLimits, SandboxResult
+from kelpie.sandbox import LevelReport, SandboxCall, SandboxLimits, SandboxResult, Trust
 from umi.dst import Host
 from umi.dst.faults import Faults
 
@@ -34,7 +34,8 @@ class SimSandbox:
     def __init__(self, host: Host, faults: Faults, bell: Bell, silo: str) -> None:
         self._host, self._faults, self._bell, self._silo = host, faults, bell, silo
 
-    async def exec(self, call: SandboxCall, wanted: SandboxLimits | None = None) -> SandboxResult:
+    async def exec(self, call: SandboxCall, trust: Trust, wanted: SandboxLimits | None = None) -> SandboxResult:
+        assert trust == "reviewed", "a simulated person's tools are all of one trust"
         what = str(call.arguments.get("what", ""))
         happens = self._faults.happens
         share = self._faults.share("tool.hang", f"{what}/works")
@@ -56,5 +57,8 @@ class SimSandbox:
             return SandboxResult(value=f"rang for {what} " + "x" * 200_000, exit=0)
         return SandboxResult(value=f"rang for {what}", exit=0)
 
-    async def level_report(self) -> LevelReport:
-        return LevelReport(level="simulated", exists=True)
+    async def reports(self) -> list[LevelReport]:
+        return [LevelReport(level="simulated", exists=True)]
+
+    async def close(self) -> None:
+        pass

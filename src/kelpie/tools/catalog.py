@@ -63,7 +63,7 @@ class Catalog:
         checked.update(dict.fromkeys(given_parameters(record.source_code, record.name)))
         environment = self._environment_of(context) if self._environment_of is not None else {}
         call = SandboxCall(record.source_code, record.name, checked, environment)
-        return _outcome(record.name, await self.sandbox.exec(call, self._limits))
+        return _outcome(record.name, await self.sandbox.exec(call, "reviewed", self._limits))
 
 
 async def _gone(record: ToolRecord, _context: ToolContext, _arguments: dict[str, Any]) -> Outcome:

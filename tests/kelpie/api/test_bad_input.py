@@ -291,7 +291,7 @@ def test_a_wrong_method_is_405(http):
 
 
 def test_a_tool_that_raises_or_talks_too_much_is_an_error_the_model_reads(live, http, needs):
-    report = live.run(live.server.sandbox.level_report())
+    report = live.run(live.server.sandbox.reports())[0]
     needs("sandbox", report.exists, report.reason)
     source = (
         'def fails(big: bool) -> str:\n    """Fail.\n\n    Args:\n        big: How.\n    """\n'

@@ -132,7 +132,7 @@ def test_a_tool_is_upserted_attached_called_detached_and_deleted(letta, agent, l
     )
     kinds = [message.message_type for message in answer.messages]
     assert kinds == ["tool_call_message", "tool_return_message", "assistant_message"]
-    if live.run(live.server.sandbox.level_report()).exists:
+    if live.run(live.server.sandbox.reports())[0].exists:
         assert answer.messages[1].tool_return == "AHOY AHOY"
         assert answer.messages[1].status == "success"
     else:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from kelpie.errors import ToolFailed, ToolUnavailable
-from kelpie.sandbox import LevelReport, ProcessSandbox, SandboxLimits
+from kelpie.errors import IsolationMissing, ToolFailed, ToolUnavailable
+from kelpie.sandbox import Levels, ProcessLevel, SandboxLimits
 from kelpie.tools import custom, limits
 from kelpie.tools.catalog import Catalog
 from kelpie.tools.custom import ToolDraft
@@ -42,7 +42,7 @@ def tool(context, sandbox):
     async def make(source, catalog=None, **fields):
         draft = ToolDraft(source_code=source, **fields)
         record = await custom.upsert(context.view, context.host, context.tenant, draft)
-        return (catalog or Catalog({}, sandbox)).tool_for(record)
+        return (catalog or Catalog({}, Levels([sandbox]))).tool_for(record)
 
     return make
 
@@ -79,7 +79,7 @@ async def test_an_error_reads_as_letta_words_it(tool, context):
 
 
 async def test_a_tool_that_runs_too_long_is_an_error_that_says_so(tool, context, sandbox):
-    catalog = Catalog({}, sandbox, sandbox_limits=SandboxLimits(wall_ms=300))
+    catalog = Catalog({}, Levels([sandbox]), sandbox_limits=SandboxLimits(wall_ms=300))
     outcome = await (await tool("def f():\n    while True: pass", catalog)).run(context, {})
     assert outcome.text == "Error executing function f: TimeoutError: the tool ran longer than 300 ms and was stopped"
 
@@ -116,7 +116,7 @@ async def test_a_tool_is_handed_the_variables_of_its_caller_and_no_others(tool, 
 
     usual = {"PATH", "HOME", "LANG", "PWD", "LC_CTYPE"}
     source = f"import os\ndef f() -> dict: return {{k: v for k, v in os.environ.items() if k not in {usual}}}"
-    outcome = await (await tool(source, Catalog({}, sandbox, environment_of=environment_of))).run(context, {})
+    outcome = await (await tool(source, Catalog({}, Levels([sandbox]), environment_of=environment_of))).run(context, {})
     assert (outcome.text, asked) == ('{"TOKEN":"of the agent"}', ["agent-1"])
     assert (await (await tool(source)).run(context, {})).text == "{}"
 
@@ -158,8 +158,7 @@ async def test_where_nothing_isolates_a_custom_tool_does_not_run(context, tmp_pa
     trace = tmp_path / "trace"
     draft = ToolDraft(source_code=f"def f(): open({str(trace)!r}, 'w')")
     record = await custom.upsert(context.view, context.host, "t", draft)
-    sandbox = ProcessSandbox(Host(), bwrap_path=str(tmp_path / "bwrap"))
-    with pytest.raises(ToolUnavailable, match=r"can't be isolated on this machine, so this one was not run: .*No such"):
+    sandbox = Levels([ProcessLevel(Host(), bwrap_path=str(tmp_path / "bwrap"))])
+    with pytest.raises(IsolationMissing, match=r"trust 'reviewed' runs at level 'process' .* not run: .*No such"):
         await Catalog({}, sandbox).tool_for(record).run(context, {})
-    assert isinstance(await sandbox.level_report(), LevelReport)
     assert not trace.exists()

@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from kelpie.errors import InvalidInput, LimitExceeded, ToolFailed
-from kelpie.sandbox import ProcessSandbox, SandboxCall, SandboxLimits, limits
+from kelpie.sandbox import ProcessLevel, SandboxCall, SandboxLimits, limits
 from umi.dst import Host
 
 SECRET = "a-secret-of-the-server"
@@ -30,8 +30,8 @@ async def test_arguments_arrive_and_the_value_comes_back(run):
     result = await run("return {'seen': [a, b, c]}", a="żółw 🐢", b=[1, 2.5, None, True], c={"deep": {"er": []}})
     assert (result.error, result.exit, result.killed_by, result.level) == (None, 0, None, "process")
     assert result.value == {"seen": ["żółw 🐢", [1, 2.5, None, True], {"deep": {"er": []}}]}
-    assert result.duration_ms > 0
-    assert result.cpu_ms > 0
+    assert result.usage.duration_ms > 0
+    assert result.usage.cpu_ms > 0
 
 
 @pytest.mark.parametrize("value", ["text", "", 0, -1.5, True, None, [], {}, 10**30, ["ünï", "\x00", "🐢"]])
@@ -302,10 +302,10 @@ async def test_a_call_dies_with_its_server(sandbox):
     mark = marked(4)
     program = """
 import asyncio, sys
-from kelpie.sandbox import ProcessSandbox, SandboxCall
+from kelpie.sandbox import ProcessLevel, SandboxCall
 from umi.dst import Host
 source = "import subprocess\\ndef tool(mark):\\n    subprocess.run(['/bin/sleep', mark])"
-asyncio.run(ProcessSandbox(Host()).exec(SandboxCall(source, "tool", {"mark": sys.argv[1]})))
+asyncio.run(ProcessLevel(Host()).exec(SandboxCall(source, "tool", {"mark": sys.argv[1]})))
 """
     server = await asyncio.create_subprocess_exec(sys.executable, "-c", program, mark)
     assert await until(lambda: alive(mark))
@@ -318,14 +318,14 @@ async def test_no_dead_process_is_left_to_whoever_adopts_orphans(sandbox):
     """In a container the server itself adopts them, and would never look."""
     program = """
 import asyncio, ctypes, os
-from kelpie.sandbox import ProcessSandbox, SandboxCall, SandboxLimits
+from kelpie.sandbox import ProcessLevel, SandboxCall, SandboxLimits
 from umi.dst import Host
 
 ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER
 assert ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0) == 0
 
 async def main():
-    sandbox = ProcessSandbox(Host())
+    sandbox = ProcessLevel(Host())
     background = "import subprocess\\ndef tool(): subprocess.Popen(['/bin/sleep', '9'], start_new_session=True)"
     ended = [await sandbox.exec(SandboxCall(background, "tool"))]
     ended += [await sandbox.exec(SandboxCall("def tool():\\n while True: pass", "tool"), SandboxLimits(wall_ms=150))]
@@ -550,7 +550,7 @@ async def test_a_call_does_not_wait_for_ever_for_a_place(sandbox, monkeypatch):
 
 async def test_two_first_calls_share_one_self_test(needs, tested):
     needs("sandbox", tested[1].exists, tested[1].reason)
-    sandbox = ProcessSandbox(Host())
+    sandbox = ProcessLevel(Host())
     ran = []
     selftest = sandbox._selftest
 

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from kelpie.errors import InvalidInput, LimitExceeded, ToolFailed, ToolUnavailable
-from kelpie.sandbox import bwrap, limits, seccomp, selftest, spawn
-from kelpie.sandbox.sandbox import KilledBy, LevelReport, SandboxCall, SandboxLimits, SandboxResult
+from kelpie.sandbox import limits
+from kelpie.sandbox.process import bwrap, seccomp, selftest, spawn
+from kelpie.sandbox.sandbox import KilledBy, LevelName, LevelReport, SandboxCall, SandboxLimits, SandboxResult, Usage
 from umi.dst import Host
 
-LEVEL = "process"
+LEVEL: LevelName = "process"
+BACKEND = "bwrap"
 T = TypeVar("T")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CPU_EXIT = 128 + signal.SIGXCPU
@@ -38,11 +40,13 @@ _decode = msgspec.json.Decoder(_Report).decode
 _decode_seen = msgspec.json.Decoder(_Seen).decode
 
 
-class ProcessSandbox:
-    """Implements Sandbox. The first call runs the self-test; no call runs before one has passed.
+class ProcessLevel:
+    """Implements Level. The first call runs the self-test; no call runs before one has passed.
 
     bwrap_path  bubblewrap to use instead of the packaged or the system's one
     """
+
+    name = LEVEL
 
     def __init__(self, host: Host, *, bwrap_path: str | None = None) -> None:
         self._host = host
@@ -56,12 +60,12 @@ class ProcessSandbox:
         self._testing = asyncio.Lock()  # two first calls, one self-test
 
     async def exec(self, call: SandboxCall, wanted: SandboxLimits | None = None) -> SandboxResult:
-        report = await self.level_report()
+        report = await self.report()
         if not report.exists:
             raise ToolUnavailable(f"tools can't be isolated on this machine, so this one was not run: {report.reason}")
         return await self._exec(call, wanted or SandboxLimits())
 
-    async def level_report(self) -> LevelReport:
+    async def report(self) -> LevelReport:
         async with self._testing:
             known, now_ms = self._report, self._host.clock.monotonic_ms()
             if known is None or (not known.exists and now_ms - self._reported_ms > limits.SELFTEST_AGAIN_MS):
@@ -77,6 +81,9 @@ class ProcessSandbox:
             return await selftest.run(self._exec, as_root=as_root, filtered=self._program is not None)
         except ToolUnavailable as error:
             return LevelReport(level=LEVEL, exists=False, reason=str(error))
+
+    async def close(self) -> None:
+        """Nothing is warm: every call starts afresh."""
 
     async def _exec(self, call: SandboxCall, wanted: SandboxLimits) -> SandboxResult:
         order = _order(call, wanted)
@@ -156,9 +163,9 @@ def _verdict(ended: spawn.Ended, wanted: SandboxLimits) -> SandboxResult:
         stderr=ended.stderr,
         exit=ended.exit,
         killed_by=killed_by,
-        duration_ms=ended.duration_ms,
-        cpu_ms=pid_1.cpu_ms if pid_1 is not None else None,
+        usage=Usage(duration_ms=ended.duration_ms, cpu_ms=pid_1.cpu_ms if pid_1 is not None else None),
         level=LEVEL,
+        backend=BACKEND,
     )
 
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from kelpie.sandbox import seccomp
+from kelpie.sandbox.process import seccomp
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x50001, 0x50026
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}

@@ -10,13 +10,15 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from kelpie.sandbox import bwrap, limits
+from kelpie.sandbox import limits
 from kelpie.sandbox.inside import probes
+from kelpie.sandbox.process import bwrap
 from kelpie.sandbox.sandbox import LevelReport, SandboxCall, SandboxLimits, SandboxResult
 
 Exec = Callable[[SandboxCall, SandboxLimits], Awaitable[SandboxResult]]
 
 _LEVEL = "process"
+_BACKEND = "bwrap"
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 _SEALED = ("/", "/usr/bin", "/etc", "/dev", "/run")
 _PIDS_MAX = 2  # the runner and its child
@@ -68,7 +70,9 @@ async def run(execute: Exec, *, as_root: bool, filtered: bool) -> LevelReport:
     spun = await execute(endless, SandboxLimits(wall_ms=limits.SELFTEST_DEADLINE_MS))
     if spun.killed_by != "wall time":
         return _missing("the self-test got out: an endless loop was not stopped at its deadline")
-    return LevelReport(level=_LEVEL, exists=True, holds=_holds(as_root, filtered), gaps=_gaps(as_root, filtered))
+    return LevelReport(
+        level=_LEVEL, exists=True, backend=_BACKEND, holds=_holds(as_root, filtered), gaps=_gaps(as_root, filtered)
+    )
 
 
 def _missing(reason: str) -> LevelReport:

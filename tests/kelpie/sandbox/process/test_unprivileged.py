@@ -9,7 +9,7 @@ import sysconfig
 UID = 61_500  # nobody on this machine
 PROGRAM = """
 import asyncio, json, msgspec
-from kelpie.sandbox import ProcessSandbox, SandboxCall
+from kelpie.sandbox import ProcessLevel, SandboxCall
 from umi.dst import Host
 
 BODY = '''
@@ -28,8 +28,8 @@ def tool():
 '''
 
 async def main():
-    sandbox = ProcessSandbox(Host())
-    report = await sandbox.level_report()
+    sandbox = ProcessLevel(Host())
+    report = await sandbox.report()
     result = await sandbox.exec(SandboxCall(BODY, "tool")) if report.exists else None
     return {"report": msgspec.to_builtins(report), "result": msgspec.to_builtins(result)}
 

