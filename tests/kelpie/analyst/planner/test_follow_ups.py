@@ -3,7 +3,7 @@
 import pytest
 from tests.kelpie.analyst.planner.catalogs import LIBRARY, ask, line
 
-from kelpie.analyst.planner.asked import Intent, Previous, ShowAgain
+from kelpie.analyst.planner.asked import Intent, Previous, ShowAgain, Unclear
 from kelpie.analyst.table import ResultColumn, ResultTable
 
 
@@ -85,7 +85,8 @@ def test_as_a_chart_alone_shows_the_last_answer_again():
     assert ask("as a chart", previous=answered(asked)) == ShowAgain("chart")
 
 
-def test_a_word_with_two_meanings_is_the_one_spoken_of_before():
+def test_a_word_with_two_meanings_is_the_one_spoken_of_before_where_the_question_goes_on_from_there():
     asked = ask("donations by branch")
     assert line(ask("and the income in 2023?", previous=answered(asked))).startswith("donations")
+    assert isinstance(ask("What was the income in 2023?", previous=answered(asked)), Unclear)
     assert LIBRARY.metric("donations") is not None

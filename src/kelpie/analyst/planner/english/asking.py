@@ -120,3 +120,10 @@ FUTURE = frozenset(
 TODAY = frozenset({"today", "yesterday", "tonight", "nowadays"})
 PRONOUNS = frozenset({"it", "that", "this", "these", "those", "they", "them", "their", "its", "same"})
 OPENERS = ("and", "what about", "how about", "also", "same", "now", "only", "just")
+_POINTING = PRONOUNS - {"this", "that"}
+
+
+def points_back(words: list[str]) -> bool:
+    """Whether a question itself says that it goes on from the last one: "and in July?", "the same for Europe"."""
+    text = " ".join(words)
+    return bool(_POINTING & set(words)) or any(text.startswith(f"{opener} ") for opener in OPENERS)

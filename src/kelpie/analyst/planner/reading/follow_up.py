@@ -8,10 +8,8 @@ from kelpie.analyst.metric_query import Comparison, Filter, MetricQuery
 from kelpie.analyst.planner.asked import Previous
 from kelpie.analyst.planner.dates.periods import TimeMention
 from kelpie.analyst.planner.dates.spans import Calendar, Days, a_year_before, just_before
-from kelpie.analyst.planner.english.asking import OPENERS, PRONOUNS
+from kelpie.analyst.planner.english.asking import points_back
 from kelpie.analyst.planner.reading.contrasting import Contrast
-
-_POINTING = PRONOUNS - {"this", "that"}
 
 
 def leans_on_previous(words: list[str], *, has_metric: bool, says_something: bool) -> bool:
@@ -19,9 +17,7 @@ def leans_on_previous(words: list[str], *, has_metric: bool, says_something: boo
 
     Without a metric any part of a question does. With one it must open as a follow-up or point back.
     """
-    text = " ".join(words)
-    points = bool(_POINTING & set(words)) or any(text.startswith(f"{opener} ") for opener in OPENERS)
-    return points if has_metric else says_something or points
+    return points_back(words) or (says_something and not has_metric)
 
 
 class Carried:

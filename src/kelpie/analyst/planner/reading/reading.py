@@ -8,7 +8,7 @@ import msgspec
 from kelpie.analyst import limits
 from kelpie.analyst.catalog import Catalog
 from kelpie.analyst.planner.asked import Learned, Previous, Refused, Unclear
-from kelpie.analyst.planner.english.asking import FILLERS
+from kelpie.analyst.planner.english.asking import FILLERS, points_back
 from kelpie.analyst.planner.english.dates import NUMBER_WORDS
 from kelpie.analyst.planner.english.patterns import Phrases
 from kelpie.analyst.planner.english.words import number_of, tokenize
@@ -167,7 +167,8 @@ class Reading:
     # --- meanings -----------------------------------------------------------------------------------------------------
 
     def settle(self, mention: Mention, ask: str) -> Term:
-        """The one meaning: the only one, the one the user chose when asked, or the one spoken of before."""
+        """The one meaning: the only one, the one the user chose when asked, or the one spoken of before, if the
+        question goes on from there: a whole new one in the same conversation may mean the other."""
         term = self._settled(mention, ask)
         self.trace.append((self.said(mention), term))
         return term
@@ -180,7 +181,7 @@ class Reading:
         topic = self.said(mention)
         choices = [Choice(term.label, term.meaning) for term in terms]
         chosen = self._known(f"{ask} “{topic}”?", topic, choices)
-        if chosen is None and self.previous is not None:
+        if chosen is None and self.previous is not None and points_back(self.words):
             spoken = [place for place, term in enumerate(terms) if term.name in self.previous.query.metrics]
             chosen = spoken[0] if len(spoken) == 1 and terms[spoken[0]].kind == "metric" else None
         return terms[self._asked(f"{ask} “{topic}”?", topic, choices) if chosen is None else chosen]
