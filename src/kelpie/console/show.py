@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 ROWS_SHOWN_MAX = 20
+SQL_LINES_SHOWN_MAX = 40
 
 
 class Screen:
@@ -39,7 +40,12 @@ class Screen:
         self.console.print(_safe(text), markup=False)
 
     def sql(self, text: str) -> None:
-        self.console.print(Syntax(_safe(text), "sql", theme="ansi_dark", word_wrap=True, background_color="default"))
+        """The first lines, and how many are left out: a series by day names each of its days."""
+        lines = _safe(text).splitlines()
+        shown = "\n".join(lines[:SQL_LINES_SHOWN_MAX])
+        self.console.print(Syntax(shown, "sql", theme="ansi_dark", word_wrap=True, background_color="default"))
+        if len(lines) > SQL_LINES_SHOWN_MAX:
+            self.note(f"… {len(lines) - SQL_LINES_SHOWN_MAX:,} more lines: reports and the API show them all")
 
     def markdown(self, text: str) -> None:
         self.console.print(Markdown(_safe(text)))

@@ -36,3 +36,11 @@ def test_hostile_text_is_printed_as_it_is_or_harmless(printed, said, way):
 def test_a_table_says_what_is_missing(printed):
     printed.table(["n"], [[n] for n in range(25)])
     assert "5 more rows" in printed.out.getvalue()
+
+
+def test_long_sql_is_folded_and_says_so(printed):
+    printed.sql("\n".join(f"SELECT {number}" for number in range(100)))
+    text = printed.out.getvalue()
+    assert "SELECT 39" in text
+    assert "SELECT 40" not in text
+    assert "60 more lines" in text

@@ -68,7 +68,7 @@ def _constants(tokens: list[Token]) -> Counter[str]:
 def write(tree: exp.Expr, dialect: Dialect) -> str:
     """The text that the engine will read. Raises QueryRefused for what can't be said in its dialect."""
     try:
-        return tree.sql(dialect=dialect.sqlglot, comments=False, unsupported_level=ErrorLevel.RAISE)
+        return tree.sql(dialect=dialect.sqlglot, pretty=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     except (SqlglotError, ValueError) as error:
         raise QueryRefused("not_stable", f"the query can't be written out again: {_plain(str(error))[:300]}") from error
 

@@ -29,11 +29,23 @@ def answer(intent: Intent, catalog: Catalog, table: ResultTable, notes: Sequence
     parts += _cautions(metric, table)
     side_by_side = is_side_by_side(intent, table)
     if len(table.rows) > 1 or len(table.columns) > 2:
-        parts.append(series_as_markdown(table, ranked(intent)) if side_by_side else rows_as_markdown(table))
-    if len(table.rows) > TABLE_ROWS_SHOWN and not side_by_side:
-        parts.append(f"(The first rows of {table.row_count}; all of them are kept under the query.)")
+        newest = intent.grain is not None and table.columns[0].kind == "time"
+        rows = rows_as_markdown(table, newest=newest)
+        parts.append(series_as_markdown(table, ranked(intent)) if side_by_side else rows)
+        parts += _left_out(table, side_by_side=side_by_side, newest=newest)
     parts += [*notes, f"Source: {table.query_id}"]
     return checked("\n\n".join(parts), [table], stated)
+
+
+def _left_out(table: ResultTable, *, side_by_side: bool, newest: bool) -> list[str]:
+    kept = "all of them are kept under the query"
+    if side_by_side:
+        time = next(place for place, column in enumerate(table.columns) if column.kind == "time")
+        periods = len({row[time] for row in table.rows})
+        return [f"(The last of {periods} periods; {kept}.)"] if periods > TABLE_ROWS_SHOWN else []
+    if len(table.rows) <= TABLE_ROWS_SHOWN:
+        return []
+    return [f"(The {'last' if newest else 'first'} rows of {table.row_count}; {kept}.)"]
 
 
 def sql_answer(table: ResultTable, heading: str = "This is what your query gives:") -> str:

@@ -12,8 +12,9 @@ def offer(catalog: Catalog) -> str:
     parts = [f"I know {catalog.label}: {metrics}"]
     if catalog.dimensions:
         parts.append(f"by {listed([dimension.label for dimension in catalog.dimensions], 'or')}")
-    if catalog.times:
-        first, last = min(axis.first for axis in catalog.times), max(axis.last for axis in catalog.times)
+    days = [(metric.first, metric.last) for metric in catalog.metrics if metric.first]
+    if catalog.times and days:
+        first, last = min(first for first, _ in days), max(last for _, last in days)
         grains = list(dict.fromkeys(grain.replace("_", " ") for axis in catalog.times for grain in axis.grains))
         parts.append(f"by {listed(grains, 'or')}, from {first} to {last}")
     text = ", ".join(parts) + "."

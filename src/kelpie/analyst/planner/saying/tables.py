@@ -10,20 +10,21 @@ from kelpie.analyst.table import ResultTable
 TABLE_ROWS_SHOWN = 25
 
 
-def rows_as_markdown(table: ResultTable) -> str:
-    """The first rows, one line each."""
+def rows_as_markdown(table: ResultTable, *, newest: bool = False) -> str:
+    """The first rows, one line each; the last ones where the `newest` of a development matter most."""
     heads = [header_text(column) for column in table.columns]
     lines = [
         [NO_VALUE if cell is None and column.kind == "dimension" else cell_text(cell, column)
          for cell, column in zip(row, table.columns, strict=True)]
-        for row in table.rows[:TABLE_ROWS_SHOWN]
+        for row in (table.rows[-TABLE_ROWS_SHOWN:] if newest else table.rows[:TABLE_ROWS_SHOWN])
     ]  # fmt: skip
     numeric = [column.kind == "metric" or _all_numbers(table, place) for place, column in enumerate(table.columns)]
     return markdown(heads, lines, numeric)
 
 
 def series_as_markdown(table: ResultTable, order: Sequence[Any]) -> str:
-    """A time series by one dimension: a row for each period, a column for each member, in `order`."""
+    """A time series by one dimension: a row for each period, a column for each member, in `order`.
+    Of a long one the last periods."""
     group, time, metric = (
         next(place for place, column in enumerate(table.columns) if column.kind == kind)
         for kind in ("dimension", "time", "metric")
@@ -36,7 +37,7 @@ def series_as_markdown(table: ResultTable, order: Sequence[Any]) -> str:
     lines = [
         [cell_text(period, table.columns[time])]
         + [cell_text(cells.get((period, member)), table.columns[metric]) for member in members]
-        for period in periods[:TABLE_ROWS_SHOWN]
+        for period in periods[-TABLE_ROWS_SHOWN:]
     ]
     return markdown(heads, lines, [False] + [True] * len(members))
 
