@@ -28,7 +28,7 @@ def test_the_demo_shows_the_main_job_and_ends_well(archive, tmp_path):
         [sys.executable, "-m", "kelpie", "demo", "--data", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
         env={**os.environ, "COLUMNS": "160"},
     )

@@ -68,7 +68,11 @@ def _constants(tokens: list[Token]) -> Counter[str]:
 def write(tree: exp.Expr, dialect: Dialect) -> str:
     """The text that the engine will read. Raises QueryRefused for what can't be said in its dialect."""
     try:
-        return tree.sql(dialect=dialect.sqlglot, pretty=True, comments=False, unsupported_level=ErrorLevel.RAISE)
+        for pretty in (True, False):  # on many lines, as people read it, unless that makes it too long to be run
+            text = tree.sql(dialect=dialect.sqlglot, pretty=pretty, comments=False, unsupported_level=ErrorLevel.RAISE)
+            if len(text) <= limits.SQL_CHARS_MAX:
+                break
+        return text
     except (SqlglotError, ValueError) as error:
         raise QueryRefused("not_stable", f"the query can't be written out again: {_plain(str(error))[:300]}") from error
 
