@@ -4,7 +4,13 @@ all.
 sandbox.py   the interface: Sandbox, Level, SandboxCall, SandboxLimits, SandboxResult, LevelReport
 levels.py    Levels, the Sandbox of a server: the weakest level that is strong enough for a call's trust
 process      the level "process": bubblewrap around a Python of its own
+microvm      the level "microvm": a virtual machine for every call
+order.py     a call as the order that is read inside, and the report that comes back
 inside       what runs inside: the runner and the self-test's probes
+egress       the only way out: an HTTP proxy of ours for each call, with a list of hosts and budgets
+layers       packages that tools require, installed once and read-only
+languages    JavaScript and TypeScript: read here, run inside by node
+child.py     a program of ours as a child of the server, with bounds; not isolation
 limits.py    every bound
 """
 

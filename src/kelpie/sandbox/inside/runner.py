@@ -1,8 +1,10 @@
-"""The first program inside a sandbox: pid 1, and its child, which gives up what it may do and calls the tool.
+"""Runs one order in this process and says what came of it. What carries the order here, and how this process was
+locked up before, is somebody else's: the level "process" calls `perform` in a fork of its template, a microVM's guest
+agent in a fork of its own.
 
-In:   one JSON object on stdin, read to its end: source, function, arguments, environment, limits
-Out:  on the result's fd, the child's report {value, error, out_of_memory}, a line feed, and what pid 1 saw {cpu_ms};
-      stdout and stderr belong to the tool. The exit status is the child's, 128 + n for signal n.
+    order     {source, function, arguments, environment, language, files: {path: base64}, keeps_files, layer,
+              capabilities, node, limits: {result_chars, error_chars, files, files_bytes, memory_bytes, …}}
+    channel   frames (see frames.py): asks while it runs, one report at its end; stdout and stderr are the tool's
 
 The report is written by the same process that ran the tool, so the server must take it as the tool's word.
 """
@@ -16,114 +18,66 @@ import resource
 import sys
 import types
 
+import capabilities
+import files
+import programs
+
 TYPE_CHECKING = False  # importing typing costs more than anything else here
 if TYPE_CHECKING:
     from typing import Any
 
+    from frames import Channel
+
 FOLDER = "/run/kelpie"
 PACKAGES = "/run/packages"
+LAYER = "/run/layer"
 _FILE = "<tool>"
 
 
-def main() -> None:
-    result_fd, uid = int(sys.argv[1]), int(sys.argv[2])
-    sys.path.remove(FOLDER)
-    tool = os.fork()
-    if tool == 0:
-        _serve(result_fd, uid)
-    status, used = _outlive(tool)
-    code = os.waitstatus_to_exitcode(status)
-    _write(result_fd, b'\n{"cpu_ms": %.3f}' % ((used.ru_utime + used.ru_stime) * 1000))
-    os._exit(code if code >= 0 else 128 - code)
-
-
-def _outlive(tool: int) -> tuple[int, resource.struct_rusage]:
-    """Reap children until the tool's process is among them. Pid 1 keeps its user: the kernel forgets whose death it
-    must follow when a process changes its own, and with the server this one has to die."""
-    while True:
-        try:
-            pid, status, used = os.wait4(-1, 0)
-        except KeyboardInterrupt:
-            continue  # the one signal that Python listens to, so a tool could send it
-        if pid == tool:
-            return status, used
-
-
-def _serve(result_fd: int, uid: int) -> None:
+def perform(order: dict[str, Any], channel: Channel) -> int:
+    """Run the order, send its report, and return the exit status that this process should end with."""
     own_pid = os.getpid()
-    _become(uid)
-    order = json.loads(sys.stdin.buffer.read())
-    _close_all_but(result_fd)
-    os.environ.update(order["environment"])
-    if os.path.isdir(PACKAGES):
-        sys.path.append(PACKAGES)
-    limits = order["limits"]
-    _limit(limits, counted=limits["processes"] + (0 if uid else 1))
-    report = _run(order, limits)
-    if os.getpid() == own_pid:  # a child the tool forked may come back here too
-        _write(result_fd, report)
-    # No exit handlers, and no waiting for threads the tool left behind: the call has its result.
-    os._exit(0)
-
-
-def _become(uid: int) -> None:
-    """The kernel's out-of-memory choice falls on a tool before anything else; then root's rights go for good."""
+    prepare(order)
+    bounds = order["limits"]
+    value, error, out_of_memory, status, kept = "null", None, False, 0, None
     try:
-        with open("/proc/self/oom_score_adj", "w") as score:
-            score.write("1000")
-    except OSError:
-        pass  # some containers fix the score: the limits hold without it
-    if uid:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-
-
-def _close_all_but(result_fd: int) -> None:
-    """A tool has no business with its own order, nor with anything the server may have let through."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in (0, 1, 2, result_fd):
-            try:
-                os.close(int(name))
-            except OSError:
-                continue  # the one that listed the folder
-
-
-def _limit(limits: dict[str, int], counted: int) -> None:
-    """`counted` are the processes of our user: pid 1 is among them unless it is somebody else."""
-    cpu_s = -(-limits["cpu_ms"] // 1000)
-    bounds = (
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_FSIZE, limits["file_bytes"], limits["file_bytes"]),
-        (resource.RLIMIT_NOFILE, limits["open_files"], limits["open_files"]),
-        (resource.RLIMIT_NPROC, counted, counted),
-        # SIGXCPU at the soft limit says why; a tool that ignores it is killed a second later.
-        (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
-        (resource.RLIMIT_AS, limits["memory_bytes"], limits["memory_bytes"] + limits["memory_reserve_bytes"]),
-    )
-    for kind, soft, hard in bounds:
-        resource.setrlimit(kind, (soft, hard))
-
-
-def _run(order: dict[str, Any], limits: dict[str, int]) -> bytes:
-    value, error, out_of_memory = "null", None, False
-    try:
-        value = _as_json(_call(order), limits["result_chars"])
+        files.place(order.get("files", {}))
+        if order["language"] == "python" and order["function"]:
+            value = _as_json(_call(order, channel), bounds["result_chars"])
+        elif order["language"] == "python":
+            status, error = _program(order, channel)
+        else:
+            text, error, out_of_memory, status = programs.run(order, channel)
+            value = text if error is None else "null"
+        if order.get("keeps_files") and error is None and os.getpid() == own_pid:
+            kept = files.collect(bounds["files"], bounds["files_bytes"])
     except MemoryError as raised:
         resource.setrlimit(resource.RLIMIT_AS, (resource.getrlimit(resource.RLIMIT_AS)[1],) * 2)
-        out_of_memory, error = True, f"MemoryError: the tool needs more than {limits['memory_bytes'] >> 20} MiB"
+        value, out_of_memory = "null", True
+        error = f"MemoryError: the tool needs more than {bounds['memory_bytes'] >> 20} MiB"
         _show(raised, order["source"])
     except BaseException as raised:  # noqa: BLE001 - whatever the tool raises, sys.exit() too, is its result
-        error = _described(raised)[: limits["error_chars"]]
+        value, error = "null", _described(raised)
         _show(raised, order["source"])
     _flush()
-    rest = json.dumps({"error": error, "out_of_memory": out_of_memory}, ensure_ascii=False)
-    return f'{{"value": {value}, {rest[1:]}'.encode("utf-8", "replace")
+    if os.getpid() == own_pid:  # a child the tool forked may come back here too
+        rest = {"error": error and error[: bounds["error_chars"]], "out_of_memory": out_of_memory, "files": kept or {}}
+        text = f'{{"report": {{"value": {value}, {json.dumps(rest, ensure_ascii=False)[1:]}}}'
+        channel.send_text(text.encode("utf-8", "replace"))
+    return status
 
 
-def _call(order: dict[str, Any]) -> Any:
+def prepare(order: dict[str, Any]) -> None:
+    """The environment and the folders of packages that the order names."""
+    os.environ.update(order["environment"])
+    for folder in (PACKAGES, *([LAYER] if order.get("layer") else [])):
+        if os.path.isdir(folder):
+            sys.path.append(folder)
+    if order.get("layer"):
+        os.environ.setdefault("NODE_PATH", f"{LAYER}/node_modules:{LAYER}")
+
+
+def _call(order: dict[str, Any], channel: Channel) -> Any:
     source = order["source"]
     module = types.ModuleType("tool")
     sys.modules["tool"] = module  # pydantic and typing look a class's module up by its name
@@ -132,16 +86,41 @@ def _call(order: dict[str, Any]) -> Any:
         import typing
 
         module.__dict__.update({name: getattr(typing, name) for name in typing.__all__})
+    given = capabilities.given(order, channel)
+    module.__dict__.update(given)
     # People send one function of a file, without the imports its hints need: hints are not evaluated.
     code = compile(source, _FILE, "exec", __future__.annotations.compiler_flag, dont_inherit=True)
     exec(code, module.__dict__)  # noqa: S102 - what this program is for
     function = getattr(module, order["function"])
-    value = function(**_as_models(function, order["arguments"]))
+    arguments = capabilities.filled(function, order["arguments"], given)
+    value = function(**_as_models(function, arguments))
     if hasattr(value, "__await__"):
         import asyncio
 
         value = asyncio.run(_awaited(value))
     return value
+
+
+def _program(order: dict[str, Any], channel: Channel) -> tuple[int, str | None]:
+    """The source as `python program.py` would run it: (exit status, error)."""
+    module = types.ModuleType("__main__")
+    module.__dict__.update(capabilities.given(order, channel))
+    sys.modules["__main__"] = module
+    try:
+        exec(compile(order["source"], _FILE, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - same
+    except SystemExit as ended:
+        if ended.code is None or ended.code == 0:
+            return 0, None
+        if isinstance(ended.code, int):
+            return ended.code & 0xFF, _described(ended)
+        sys.stderr.write(f"{ended.code}\n")
+        return 1, _described(ended)
+    except MemoryError:
+        raise
+    except BaseException as raised:  # noqa: BLE001 - as above
+        _show(raised, order["source"])
+        return 1, _described(raised)
+    return 0, None
 
 
 def _as_json(value: Any, chars_max: int) -> str:
@@ -210,8 +189,3 @@ def _flush() -> None:
             stream.flush()
         except Exception:  # noqa: BLE001, S112 - the tool may have closed or replaced it
             continue
-
-
-def _write(fd: int, report: bytes) -> None:
-    while report:
-        report = report[os.write(fd, report) :]

@@ -5,15 +5,16 @@ and four devices. Everything else of the machine is not there at all, rather tha
 """
 
 import importlib.util
+import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kelpie.errors import ToolUnavailable
-from kelpie.sandbox import limits
-from kelpie.sandbox.inside import runner
-from kelpie.sandbox.sandbox import SandboxLimits
+from kelpie.sandbox import inside, limits
+from kelpie.sandbox.process.cgroups import Cgroups
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _FOLDERS = ("bin", "lib", "lib32", "lib64")
@@ -21,7 +22,9 @@ _DEVICES = ("null", "zero", "random", "urandom")
 _FILES = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
 # What a tool's source may import beyond the standard library, where the server has it.
 _PACKAGES = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection")
-_START = f"import sys; sys.path.insert(0, {runner.FOLDER!r}); import runner; runner.main()"
+_RUNNER, _PACKAGES_FOLDER, _LAYER = "/run/kelpie", "/run/packages", "/run/layer"  # as in inside/runner.py
+_START = f"import sys; sys.path.insert(0, {_RUNNER!r}); import template; sys.path.remove({_RUNNER!r}); template.main()"
+UIDS = limits.SANDBOX_CALLS_AT_ONCE_MAX + limits.SANDBOX_PROGRAMS_MAX  # reserved, from SANDBOX_UID_FIRST on
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the sandbox's own /tmp
 
 
@@ -51,62 +54,100 @@ def find_python() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What a warm process must hold beside Python. Calls that need the same, of one domain, may share one.
+
+    domain    whose code it is
+    layer     a folder of packages, "" for none
+    packages  whether pydantic is there
+    reads     further paths, each at its own place
+    """
+
+    domain: str = ""
+    layer: str = ""
+    packages: bool = False
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Jail:
     """How calls are jailed in this process.
 
     as_root  the server is root: bubblewrap makes the mounts with root's rights (an unprivileged user namespace could
-             not even reach a Python below root's home), and the runner becomes the reserved uid before it reads
-             anything. Otherwise everything happens in a user namespace of the server's own user.
+             not even reach a Python below root's home), and every call becomes a reserved uid before it reads
+             anything. Otherwise everything happens in user namespaces of the server's own user.
+    filters  system call filters as hexadecimal text: "closed" for calls without a network, "network" for others;
+             empty where the machine's calls are not known
+    cgroups  where each call gets one of its own
     """
 
     bwrap: str
     python: str
     as_root: bool
+    filters: Mapping[str, str]
+    cgroups: Cgroups
 
-    def command(
-        self, uid: int, wanted: SandboxLimits, result_fd: int, seccomp_fd: int | None, packages: bool
-    ) -> list[str]:
-        """The whole command line; the runner's two arguments are the result's fd and the uid to become (0: none)."""
+    def command(self, control_fd: int, need: Need, cgroup_fds: Sequence[int] = ()) -> list[str]:
+        """The whole command line of a warm process; its two arguments are its socket and its settings."""
+        binds = _binds(need)
         return [
             self.bwrap,
             *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
-            *self._identity(uid, filtered=seccomp_fd is not None),
-            # Pid 1 is the runner: bubblewrap then waits for it, and leaves no dead process to whoever adopts orphans,
+            *self._identity(),
+            # Pid 1 is the template: bubblewrap then waits for it, and leaves no dead process to whoever adopts orphans,
             # which in a container is a server that doesn't look for them.
             *("--as-pid-1", "--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv"),
             *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
-            *self._mounts(wanted, packages),
-            *(("--seccomp", str(seccomp_fd)) if seccomp_fd is not None else ()),
-            *("--", self.python, "-I", "-S", "-B", "-c", _START, str(result_fd), str(uid if self.as_root else 0)),
+            *self._mounts(binds),
+            *("--", self.python, "-I", "-S", "-B", "-c", _START, str(control_fd), self._settings(binds, cgroup_fds)),
         ]
 
-    def _identity(self, uid: int, *, filtered: bool) -> tuple[str, ...]:
-        if self.as_root:
-            return ("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
-        own = ("--unshare-user", "--uid", str(uid), "--gid", str(uid), "--cap-drop", "ALL")
-        # The filter refuses user namespaces inside; where it is unknown bubblewrap can, from version 0.8 on.
-        return own if filtered else (*own, "--disable-userns")
+    def _settings(self, binds: list[tuple[str, str]], cgroup_fds: Sequence[int]) -> str:
+        settings = {
+            "root": self.as_root,
+            "cgroups": list(cgroup_fds),
+            "user_namespaces": True,
+            "namespaces": ["cgroup", "ipc", "mnt", "net", "pid"],
+            "landlock": True,
+            "filters": dict(self.filters),
+            "reads": [place for _, place in binds],
+        }
+        return json.dumps(settings)
 
-    def _mounts(self, wanted: SandboxLimits, packages: bool) -> list[str]:
-        binds = [*_system_folders(), (os.path.dirname(runner.__file__), runner.FOLDER)]
-        if packages:
-            binds += [(path, f"{runner.PACKAGES}/{os.path.basename(path)}") for path in _package_paths()]
+    def _identity(self) -> tuple[str, ...]:
+        if self.as_root:
+            kept = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_ADMIN", "CAP_NET_ADMIN")
+            return ("--cap-drop", "ALL", *(word for name in kept for word in ("--cap-add", name)))
+        return ("--unshare-user", "--cap-drop", "ALL")
+
+    def _mounts(self, binds: list[tuple[str, str]]) -> list[str]:
         words: list[str] = []
-        # Parents that bubblewrap makes on its own are for their owner alone; the runner soon is somebody else.
-        for folder in dict.fromkeys(parent for _, inside in binds for parent in _parents(inside)):
+        # Parents that bubblewrap makes on its own are for their owner alone; a call is somebody else.
+        for folder in dict.fromkeys(parent for _, place in binds for parent in _parents(place)):
             words += ["--dir", folder]
         for folder in _FOLDERS:
             if os.path.islink(f"/{folder}"):
                 words += ["--symlink", os.readlink(f"/{folder}"), f"/{folder}"]
-        for path, inside in binds:
-            words += ["--ro-bind", path, inside]
+        for path, place in binds:
+            words += ["--ro-bind", path, place]
         words += ["--dir", "/dev"]
         for device in _DEVICES:
             words += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
         # Semaphores and shared memory live in /dev/shm: they belong to the same bounded space as files.
-        words += ["--symlink", "/tmp", "/dev/shm", "--symlink", "/proc/self/fd", "/dev/fd", "--proc", "/proc"]  # noqa: S108 - inside
-        words += ["--perms", "1777", "--size", str(wanted.tmp_bytes), "--tmpfs", "/tmp"]  # noqa: S108 - inside
-        return [*words, "--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108 - inside
+        words += ["--symlink", "/tmp", "/dev/shm", "--symlink", "/proc/self/fd", "/dev/fd", "--dir", "/tmp"]  # noqa: S108 - inside
+        # Under root bubblewrap covers parts of /proc, and the kernel then refuses calls a /proc of their own.
+        words += ["--dir" if self.as_root else "--proc", "/proc"]
+        return [*words, "--remount-ro", "/", "--chdir", "/"]
+
+
+def _binds(need: Need) -> list[tuple[str, str]]:
+    """What is there, as (path, path inside), read-only."""
+    binds = [*_system_folders(), (os.path.dirname(inside.__file__), _RUNNER)]
+    if need.packages:
+        binds += [(path, f"{_PACKAGES_FOLDER}/{os.path.basename(path)}") for path in _package_paths()]
+    if need.layer:
+        binds.append((need.layer, _LAYER))
+    return binds + [(path, path) for path in need.reads]
 
 
 def _system_folders() -> list[tuple[str, str]]:
@@ -123,8 +164,8 @@ def _parents(path: str) -> list[str]:
 
 
 def uid_of(place: int) -> int:
-    """The reserved uid of one of the places in which calls run at the same time."""
-    assert 0 <= place < limits.SANDBOX_CALLS_AT_ONCE_MAX
+    """The reserved uid of one of the places in which calls run at the same time, or of a program that lives on."""
+    assert 0 <= place < UIDS
     return limits.SANDBOX_UID_FIRST + place
 
 

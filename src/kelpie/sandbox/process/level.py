@@ -1,43 +1,22 @@
-"""The level "process": a fresh bubblewrap and a fresh Python for every call."""
+"""The level "process": a warm Python in bubblewrap for each trust domain, and a locked-up fork of it for every call."""
 
 import asyncio
+import contextlib
 import os
-import re
 import signal
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
 
-import msgspec
-
-from kelpie.errors import InvalidInput, LimitExceeded, ToolFailed, ToolUnavailable
-from kelpie.sandbox import limits
-from kelpie.sandbox.process import bwrap, seccomp, selftest, spawn
+from kelpie.errors import InvalidInput, SandboxBusy, ToolUnavailable
+from kelpie.sandbox import egress, languages, limits
+from kelpie.sandbox import order as orders
+from kelpie.sandbox.process import bwrap, call, cgroups, seccomp, selftest, template
+from kelpie.sandbox.process.templates import Templates
 from kelpie.sandbox.sandbox import KilledBy, LevelName, LevelReport, SandboxCall, SandboxLimits, SandboxResult, Usage
 from umi.dst import Host
 
 LEVEL: LevelName = "process"
 BACKEND = "bwrap"
-T = TypeVar("T")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CPU_EXIT = 128 + signal.SIGXCPU
-
-
-class _Report(msgspec.Struct):
-    """What the runner says about a call (see inside/runner.py)."""
-
-    value: Any
-    error: str | None
-    out_of_memory: bool
-
-
-class _Seen(msgspec.Struct):
-    """What pid 1 of the sandbox adds."""
-
-    cpu_ms: float
-
-
-_decode = msgspec.json.Decoder(_Report).decode
-_decode_seen = msgspec.json.Decoder(_Seen).decode
 
 
 class ProcessLevel:
@@ -49,138 +28,167 @@ class ProcessLevel:
     name = LEVEL
 
     def __init__(self, host: Host, *, bwrap_path: str | None = None) -> None:
-        self._host = host
+        self.host = host
         self._bwrap_path = bwrap_path
-        self._program = seccomp.program()
         self._places = asyncio.Semaphore(limits.SANDBOX_CALLS_AT_ONCE_MAX)
         self._free = list(range(limits.SANDBOX_CALLS_AT_ONCE_MAX))
+        programs = range(limits.SANDBOX_CALLS_AT_ONCE_MAX, bwrap.UIDS)
+        self.program_places = list(programs)  # those free, for programs that live on (program.py)
         self._jail: bwrap.Jail | None = None
+        self._templates = Templates(host, self._start)
         self._report: LevelReport | None = None
         self._reported_ms = 0.0
         self._testing = asyncio.Lock()  # two first calls, one self-test
 
     async def exec(self, call: SandboxCall, wanted: SandboxLimits | None = None) -> SandboxResult:
+        await self.jail()
+        try:
+            return await self._exec(call, wanted or SandboxLimits())
+        except template.NotStarted as failed:
+            why = selftest.explained(failed.complaint, failed.exit)
+            raise ToolUnavailable(f"a sandbox did not start, so this tool was not run: {why}") from None
+
+    async def jail(self) -> bwrap.Jail:
+        """What calls are jailed with, after the self-test. Raises ToolUnavailable if the level does not exist."""
         report = await self.report()
         if not report.exists:
             raise ToolUnavailable(f"tools can't be isolated on this machine, so this one was not run: {report.reason}")
-        return await self._exec(call, wanted or SandboxLimits())
+        assert self._jail is not None
+        return self._jail
 
     async def report(self) -> LevelReport:
         async with self._testing:
-            known, now_ms = self._report, self._host.clock.monotonic_ms()
+            known, now_ms = self._report, self.host.clock.monotonic_ms()
             if known is None or (not known.exists and now_ms - self._reported_ms > limits.SELFTEST_AGAIN_MS):
                 self._report, self._reported_ms = await self._selftest(), now_ms
             assert self._report is not None
             return self._report
 
     async def _selftest(self) -> LevelReport:
-        as_root = os.geteuid() == 0
         try:
-            self._jail = bwrap.Jail(self._bwrap_path or bwrap.find_bwrap(), bwrap.find_python(), as_root)
-            spawn.check_kernel()
-            return await selftest.run(self._exec, as_root=as_root, filtered=self._program is not None)
+            self._jail = self._made_jail()
+            template.check_kernel()
+            report = await selftest.run(self._exec, self._hello, self._jail)
         except ToolUnavailable as error:
-            return LevelReport(level=LEVEL, exists=False, reason=str(error))
+            report = LevelReport(level=LEVEL, exists=False, reason=str(error))
+        except template.NotStarted as failed:
+            report = LevelReport(level=LEVEL, exists=False, reason=selftest.explained(failed.complaint, failed.exit))
+        if not report.exists:
+            await self._templates.close()
+        return report
+
+    def _made_jail(self) -> bwrap.Jail:
+        filters = {"closed": seccomp.program(), "network": seccomp.program(network=True)}
+        return bwrap.Jail(
+            bwrap=self._bwrap_path or bwrap.find_bwrap(),
+            python=bwrap.find_python(),
+            as_root=os.geteuid() == 0,
+            filters={name: (program or b"").hex() for name, program in filters.items()},
+            cgroups=cgroups.find(),
+        )
 
     async def close(self) -> None:
-        """Nothing is warm: every call starts afresh."""
+        """End what is warm, and what runs in it."""
+        await self._templates.close()
+        if self._jail is not None:
+            self._jail.cgroups.sweep()
+
+    def _start(self, need: bwrap.Need) -> template.Template:
+        jail = self._jail
+        assert jail is not None
+        return template.start(self.host, jail.cgroups, lambda control, join: jail.command(control, need, join))
+
+    async def _hello(self) -> template.Hello:
+        async with self._warm(bwrap.Need()) as warm:
+            return await warm.ready
+
+    @contextlib.asynccontextmanager
+    async def _warm(self, need: bwrap.Need) -> AsyncIterator[template.Template]:
+        warm = await self._templates.take(need)
+        try:
+            yield warm
+        finally:
+            self._templates.give_back(need, warm)
 
     async def _exec(self, call: SandboxCall, wanted: SandboxLimits) -> SandboxResult:
-        order = _order(call, wanted)
+        order = orders.encode(call, wanted)
+        need = _need(call)
         try:
-            async with self._host.clock.timeout(limits.SANDBOX_WAIT_MS_MAX):
+            async with self.host.clock.timeout(limits.SANDBOX_WAIT_MS_MAX):
                 await self._places.acquire()
         except TimeoutError:
-            count, waited_s = limits.SANDBOX_CALLS_AT_ONCE_MAX, limits.SANDBOX_WAIT_MS_MAX // 1000
-            raise ToolFailed(f"all {count} sandboxes were busy for {waited_s} seconds; try again later") from None
+            raise SandboxBusy(LEVEL, limits.SANDBOX_RETRY_AFTER_S) from None
         place = self._free.pop()
         try:
-            return await self._in_place(place, call, order, wanted)
+            return await self._in_place(place, need, call, order, wanted)
         finally:
             self._free.append(place)
             self._places.release()
 
-    async def _in_place(self, place: int, call: SandboxCall, order: bytes, wanted: SandboxLimits) -> SandboxResult:
-        jail = self._jail
-        assert jail is not None
-        packages = "pydantic" in call.source
-
-        def command(result_fd: int, seccomp_fd: int | None) -> list[str]:
-            return jail.command(bwrap.uid_of(place), wanted, result_fd, seccomp_fd, packages)
-
-        return _verdict(await spawn.run(self._host, command, order, wanted, self._program), wanted)
-
-
-def _order(call: SandboxCall, wanted: SandboxLimits) -> bytes:
-    """The call as the runner reads it. Raises InvalidInput, LimitExceeded."""
-    names = list(call.environment)
-    if len(names) > limits.SANDBOX_ENVIRONMENT_NAMES_MAX:
-        most = limits.SANDBOX_ENVIRONMENT_NAMES_MAX
-        raise LimitExceeded("the environment of a tool", len(names), most, "variables")
-    for name, value in call.environment.items():
-        if not _VARIABLE.fullmatch(name) or "\0" in value:  # the value may be a secret: it is not shown
-            raise InvalidInput(f"'{name}' can't be handed to a tool as an environment variable; use letters, digits, _")
-    order = msgspec.json.encode(
-        {
-            "source": call.source,
-            "function": call.function,
-            "arguments": call.arguments,
-            "environment": dict(call.environment),
-            "limits": {
-                "cpu_ms": wanted.cpu_ms,
-                "memory_bytes": wanted.memory_bytes,
-                "memory_reserve_bytes": limits.SANDBOX_MEMORY_RESERVE_BYTES,
-                "processes": wanted.processes,
-                "open_files": wanted.open_files,
-                "file_bytes": wanted.file_bytes,
-                "result_chars": wanted.result_chars,
-                "error_chars": limits.SANDBOX_ERROR_CHARS_MAX,
-            },
-        }
-    )
-    if len(order) > limits.SANDBOX_ORDER_BYTES_MAX:
-        raise LimitExceeded("a tool's source with its arguments", len(order), limits.SANDBOX_ORDER_BYTES_MAX, "bytes")
-    return order
+    async def _in_place(
+        self, place: int, need: bwrap.Need, given: SandboxCall, order: bytes, wanted: SandboxLimits
+    ) -> SandboxResult:
+        refused: list[str] = []
+        async with contextlib.AsyncExitStack() as stack:
+            path = ""
+            if given.egress is not None:
+                door = await stack.enter_async_context(egress.open_door(self.host, given.egress))
+                path, refused = door.path, door.refused
+            work = call.Work(order, bwrap.uid_of(place), wanted, orders.report_bytes(given, wanted), given.asks, path)
+            warm = await stack.enter_async_context(self._warm(need))
+            ended = await call.run(self.host, warm, work)
+        return _verdict(ended, wanted, refused)
 
 
-def _verdict(ended: spawn.Ended, wanted: SandboxLimits) -> SandboxResult:
-    said, _, seen = ended.report.rpartition(b"\n")
-    report, killed_by = _read(_decode, said), ended.stopped
+def _need(given: SandboxCall) -> bwrap.Need:
+    """What its warm process must hold. Raises InvalidInput for a layer that is no folder."""
+    if given.layer and not (os.path.isabs(given.layer) and os.path.isdir(given.layer)):
+        raise InvalidInput(f"there is no folder of packages at '{given.layer}'")
+    reads = languages.node_program().reads if given.language in orders.NODE_LANGUAGES else ()
+    return bwrap.Need(given.domain, given.layer, "pydantic" in given.source, reads)
+
+
+def _verdict(ended: call.Ended, wanted: SandboxLimits, refused: list[str]) -> SandboxResult:
+    killed_by = ended.stopped
     if killed_by is None and ended.exit == _CPU_EXIT:
         killed_by = "cpu time"
-    value, error, pid_1 = None, None, _read(_decode_seen, seen)
+    report = orders.read_report(ended.report)
+    value, error, files = None, None, {}
     if killed_by is not None:
         error = _stopped_text(killed_by, wanted)
     elif report is None:
+        killed_by = "memory" if ended.memory_out else None
         error = f"NoResult: the tool's process ended ({_exit_text(ended.exit)}) before its function returned"
+        error = _stopped_text(killed_by, wanted) if killed_by else error
     else:
         value, error = report.value, report.error
-        killed_by = "memory" if report.out_of_memory else None
+        if report.out_of_memory or (error is not None and ended.memory_out):
+            killed_by = "memory"
+        try:
+            files = orders.files_of(report) if error is None else {}
+        except ValueError as forged:
+            value, error = None, f"ValueError: {forged}"
     return SandboxResult(
-        value=value,
+        value=value if error is None else None,
         error=error,
         stdout=ended.stdout,
         stderr=ended.stderr,
         exit=ended.exit,
         killed_by=killed_by,
-        usage=Usage(duration_ms=ended.duration_ms, cpu_ms=pid_1.cpu_ms if pid_1 is not None else None),
+        usage=Usage(duration_ms=ended.duration_ms, cpu_ms=ended.cpu_ms, memory_bytes=ended.memory_bytes),
         level=LEVEL,
         backend=BACKEND,
+        files=files,
+        network=list(refused),
     )
 
 
-def _read(decode: Callable[[bytes], T], written: bytes) -> T | None:
-    """None for anything that is not a report: the tool can write to the same pipe."""
-    try:
-        return decode(written)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None
-
-
 def _exit_text(status: int | None) -> str:
-    """bubblewrap says 128 + n for signal n. SIGKILL is mostly the kernel, out of memory."""
+    """128 + n means signal n. SIGKILL is mostly the kernel, out of memory."""
+    if status is None:
+        return "with its sandbox"
     try:
-        return signal.Signals((status or 0) - 128).name
+        return signal.Signals(status - 128).name
     except ValueError:
         return f"exit status {status}"
 
@@ -191,5 +199,8 @@ def _stopped_text(killed_by: KilledBy, wanted: SandboxLimits) -> str:
             return f"TimeoutError: the tool ran longer than {wanted.wall_ms:,} ms and was stopped"
         case "cpu time":
             return f"TimeoutError: the tool used more than {wanted.cpu_ms:,} ms of CPU time and was stopped"
+        case "memory":
+            most = wanted.memory_bytes >> 20
+            return f"MemoryError: the tool and its processes need more than {most} MiB together and were stopped"
         case _:
             return "OutputError: the tool wrote more than can be read and was stopped"

@@ -65,6 +65,8 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "vhangup": (153, 58),
     "personality": (135, 92),
     "lookup_dcookie": (212, 18),
+    "move_pages": (279, 239),
+    "migrate_pages": (256, 238),
     "iopl": (172, None),
     "ioperm": (173, None),
     "modify_ldt": (154, None),
@@ -78,7 +80,7 @@ _CLONE3 = 435
 _FIRST_UNKNOWN = 463  # mseal, 462, is the newest call this list was made with
 _X32 = 0x40000000
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID and NET
-_TIOCSTI = 0x5412
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
@@ -88,12 +90,16 @@ _NUMBER, _ARCH, _ARGUMENT_0, _ARGUMENT_1 = 0, 4, 16, 24  # offsets in struct sec
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 
 
-def program(machine: str | None = None) -> bytes | None:
-    """The program for `machine` (default: this one), or None where we don't know its system calls."""
+def program(machine: str | None = None, *, network: bool = False) -> bytes | None:
+    """The program for `machine` (default: this one), or None where we don't know its system calls.
+
+    network  whether TCP and UDP sockets may be made, for calls whose network namespace leads to our proxy alone
+    """
     known = _MACHINES.get(machine or platform.machine())
     if known is None:
         return None
     column, arch, *special = known
+    families = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6) if network else (socket.AF_UNIX,)
     steps: list[Instruction] = [
         (_LOAD, 0, 0, _ARCH),
         (_EQUAL, 1, 0, arch),
@@ -112,30 +118,34 @@ def program(machine: str | None = None) -> bytes | None:
         number = numbers[column]
         if number is not None:
             steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _EPERM)]
-    return b"".join(struct.pack("=HBBI", *step) for step in steps + _special_cases(*special))
+    return b"".join(struct.pack("=HBBI", *step) for step in steps + _special_cases(families, *special))
 
 
-def _special_cases(socket_: int, socketpair: int, clone: int, ioctl: int) -> list[Instruction]:
+def _special_cases(
+    families: tuple[int, ...], socket_: int, socketpair: int, clone: int, ioctl: int
+) -> list[Instruction]:
     """Calls of which only some arguments are refused; the last instruction allows everything else."""
-    unix_only: list[Instruction] = [
-        (_LOAD, 0, 0, _ARGUMENT_0),
-        (_EQUAL, 0, 1, socket.AF_UNIX),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _EPERM),
-    ]
+    listed = [step for family in families for step in ((_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW))]
+    only_families: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENT_0), *listed, (_RETURN, 0, 0, _EPERM)]
     no_namespace: list[Instruction] = [
         (_LOAD, 0, 0, _ARGUMENT_0),
         (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
         (_RETURN, 0, 0, _EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
-    no_typing: list[Instruction] = [  # TIOCSTI puts keystrokes into a terminal
+    no_typing: list[Instruction] = [  # TIOCSTI puts keystrokes into a terminal, TIOCLINUX pastes into a console
         (_LOAD, 0, 0, _ARGUMENT_1),
-        (_EQUAL, 0, 1, _TIOCSTI),
+        (_EQUAL, 1, 0, _TIOCSTI),
+        (_EQUAL, 0, 1, _TIOCLINUX),
         (_RETURN, 0, 0, _EPERM),
         (_RETURN, 0, 0, _ALLOW),
     ]
     steps: list[Instruction] = []
-    for number, body in ((socket_, unix_only), (socketpair, unix_only), (clone, no_namespace), (ioctl, no_typing)):
+    for number, body in (
+        (socket_, only_families),
+        (socketpair, only_families),
+        (clone, no_namespace),
+        (ioctl, no_typing),
+    ):
         steps += [(_EQUAL, 0, len(body), number), *body]
     return [*steps, (_RETURN, 0, 0, _ALLOW)]

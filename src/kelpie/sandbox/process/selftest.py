@@ -13,6 +13,7 @@ from typing import Any
 from kelpie.sandbox import limits
 from kelpie.sandbox.inside import probes
 from kelpie.sandbox.process import bwrap
+from kelpie.sandbox.process.template import Hello
 from kelpie.sandbox.sandbox import LevelReport, SandboxCall, SandboxLimits, SandboxResult
 
 Exec = Callable[[SandboxCall, SandboxLimits], Awaitable[SandboxResult]]
@@ -39,14 +40,16 @@ _HINTS = (  # (what the kernel lets us read, the value that explains a failure, 
 )
 
 
-async def run(execute: Exec, *, as_root: bool, filtered: bool) -> LevelReport:
+async def run(execute: Exec, hello: Callable[[], Awaitable[Hello]], jail: bwrap.Jail) -> LevelReport:
     """Probe the sandbox behind `execute`.
 
-    as_root   the server is root, so its calls run as a reserved uid without a user namespace
-    filtered  the system call filter is known for this machine
+    hello  what the warm process says of itself
+    jail   what it is believed to be jailed with
     Raises what `execute` raises.
     """
-    namespaces = _NAMESPACES if as_root else (*_NAMESPACES, "user")
+    facts = await hello()
+    filtered = bool(jail.filters["closed"])
+    namespaces = (*_NAMESPACES, "user") if facts.user else _NAMESPACES
     with socket.socket() as listener:  # nobody may reach it: that is what it is for
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
@@ -63,16 +66,16 @@ async def run(execute: Exec, *, as_root: bool, filtered: bool) -> LevelReport:
         )
     if probed.error is not None:
         return _missing(_why(probed))
-    found = list(_escapes(probed.value, namespaces, filtered=filtered))
+    shared = _shared({name: facts.namespaces.get(name, "") for name in _NAMESPACES})
+    found = [f"the warm process's namespaces are the host's ({', '.join(shared)})"] if shared else []
+    found += _escapes(probed.value, namespaces, filtered=filtered)
     if found:  # what can't be contained is not started a second time
         return _missing("the self-test got out: " + "; ".join(found))
     endless = SandboxCall("def spin():\n    while True:\n        pass\n", "spin")
     spun = await execute(endless, SandboxLimits(wall_ms=limits.SELFTEST_DEADLINE_MS))
     if spun.killed_by != "wall time":
         return _missing("the self-test got out: an endless loop was not stopped at its deadline")
-    return LevelReport(
-        level=_LEVEL, exists=True, backend=_BACKEND, holds=_holds(as_root, filtered), gaps=_gaps(as_root, filtered)
-    )
+    return LevelReport(level=_LEVEL, exists=True, backend=_BACKEND, holds=_holds(jail, facts), gaps=_gaps(jail, facts))
 
 
 def _missing(reason: str) -> LevelReport:
@@ -88,12 +91,12 @@ def _host_files() -> list[str]:
 def _escapes(saw: dict[str, Any], namespaces: tuple[str, ...], *, filtered: bool) -> Iterator[str]:
     """One sentence for each thing that should have failed, from what the probes saw."""
     if saw["read"]:
-        yield f"files of the host can be read ({', '.join(saw['read'])})"
+        yield f"files of the host can be seen ({', '.join(saw['read'])})"
     if saw["written"]:
         yield f"folders outside /tmp can be written ({', '.join(saw['written'])})"
     if more := set(saw["environment"]) - set(bwrap.ENVIRONMENT) - _ADDED:
         yield f"the environment holds {', '.join(sorted(more))}"
-    if shared := [name for name in namespaces if saw["namespaces"][name] == os.readlink(f"/proc/self/ns/{name}")]:
+    if shared := _shared({name: saw["namespaces"][name] for name in namespaces}):
         yield f"namespaces are the host's ({', '.join(shared)})"
     if len(saw["pids"]) > _PIDS_MAX:
         yield f"{len(saw['pids'])} processes can be seen"
@@ -106,6 +109,10 @@ def _escapes(saw: dict[str, Any], namespaces: tuple[str, ...], *, filtered: bool
     if len(saw["descriptors"]) > 1:  # the result's own
         yield f"files of the server are open inside ({saw['descriptors']})"
     yield from _rights_left(saw, filtered=filtered)
+
+
+def _shared(namespaces: dict[str, str]) -> list[str]:
+    return [name for name, seen in namespaces.items() if seen == os.readlink(f"/proc/self/ns/{name}")]
 
 
 def _rights_left(saw: dict[str, Any], *, filtered: bool) -> Iterator[str]:
@@ -130,11 +137,18 @@ def outside_uid(uid: int, uid_map: list[list[str]]) -> int:
 
 
 def _why(probed: SandboxResult) -> str:
+    """Why the probes gave no answer: what the process said before it ended, or what stopped it."""
+    if probed.exit and probed.stderr.strip():
+        return explained(probed.stderr, probed.exit)
+    return f"the self-test failed: {probed.error}"
+
+
+def explained(complaint: str, status: int | None) -> str:
     """What bubblewrap or Python said, with what the kernel's settings say about it."""
-    lines = probed.stderr.strip().splitlines()
-    said = next((line for line in lines if line.startswith("bwrap: ")), lines[-1] if probed.exit and lines else None)
-    first = said or f"the self-test failed: {probed.error}"
-    return ". ".join([first, *(hint for path, value, hint in _HINTS if _reads(path) == value)])
+    lines = complaint.strip().splitlines()
+    silent = f"the sandbox ended before it was ready (exit status {status})"
+    said = next((line for line in lines if line.startswith("bwrap: ")), lines[-1] if lines else silent)
+    return ". ".join([said, *(hint for path, value, hint in _HINTS if _reads(path) == value)])
 
 
 def _reads(path: str) -> str:
@@ -145,22 +159,42 @@ def _reads(path: str) -> str:
         return ""
 
 
-def _holds(as_root: bool, filtered: bool) -> list[str]:
-    user = "a reserved uid that is not the server's" if as_root else "a user namespace of its own"
+def _holds(jail: bwrap.Jail, facts: Hello) -> list[str]:
+    who = "a reserved uid that is not the server's" if jail.as_root else "no user of the machine but the server's"
+    user = "a user namespace of its own; " if facts.user else ""
+    whole = "memory and processes are bounded for the whole call by a cgroup (v{})"
     return [
-        f"own pid, network, mount, ipc, uts and cgroup namespaces; {user}; no capabilities",
-        "no file of the host but the Python it runs on, read-only; /tmp is private and bounded",
-        "no network; nothing of the server's environment or open files",
+        f"own pid, network, mount, ipc, uts and cgroup namespaces; {user}{who}; no capabilities",
+        "no file of the host but the Python it runs on, read-only; /tmp is private and bounded, in bytes and in names",
+        "no network unless hosts are listed, and then through the server's proxy alone",
+        "nothing of the server's environment or open files",
         "wall time, CPU time, memory, processes, file sizes, output and result are bounded",
-        *(["system calls are filtered"] if filtered else []),
+        *([whole.format(jail.cgroups.version)] if jail.cgroups.version else []),
+        *(["system calls are filtered"] if jail.filters["closed"] else []),
+        *([f"Landlock, version {facts.landlock}, forbids again what is not there"] if facts.landlock else []),
     ]
 
 
-def _gaps(as_root: bool, filtered: bool) -> list[str]:
+def _gaps(jail: bwrap.Jail, facts: Hello) -> list[str]:
+    counts = (
+        "CPU time is bounded per process: a call may use it once for each of its processes"
+        if jail.cgroups.version
+        else "memory and CPU time are bounded per process: a call may use them once for each of its processes, and "
+        f"files of memory and shared memory beside that (no cgroups: {jail.cgroups.reason})"
+    )
     return [
-        "memory and CPU time are bounded per process: a call may use them once for each of its processes",
-        "what the kernel keeps for a call (empty files, pipes) is bounded by its time alone",
+        counts,
         "the kernel is shared with the host",
-        *(["no user namespace: the server is root, and calls run as a reserved uid instead"] if as_root else []),
-        *(["system calls are not filtered: unknown machine type"] if not filtered else []),
+        *(
+            []
+            if facts.user
+            else ["no user namespace: this kernel allows none, and calls run as a reserved uid instead"]
+        ),
+        *([] if jail.filters["closed"] else ["system calls are not filtered: unknown machine type"]),
+        *([] if facts.landlock else ["no Landlock: this kernel has none, or it is switched off"]),
+        *(
+            ["signals and abstract sockets are kept apart by namespaces alone: Landlock is older than version 6"]
+            if 0 < facts.landlock < 6
+            else []
+        ),
     ]

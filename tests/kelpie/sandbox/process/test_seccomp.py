@@ -18,11 +18,11 @@ CALLS = {
 MACHINES = sorted(ARCH)
 
 
-def verdict(machine, number, *arguments, arch=None):
+def verdict(machine, number, *arguments, arch=None, network=False):
     """What the kernel would answer: classic BPF over struct seccomp_data."""
     padded = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("=iIQ6Q", number, ARCH[machine] if arch is None else arch, 0, *padded)
-    code = seccomp.program(machine)
+    code = seccomp.program(machine, network=network)
     steps = [struct.unpack_from("=HBBI", code, at) for at in range(0, len(code), 8)]
     at, accumulator = 0, 0
     while True:
@@ -58,6 +58,8 @@ def test_only_unix_sockets_pass(machine, name):
     families = range(46)
     assert [family for family in families if verdict(machine, number, family) == ALLOW] == [socket.AF_UNIX]
     assert verdict(machine, number, socket.AF_VSOCK) == EPERM
+    passed = [family for family in families if verdict(machine, number, family, network=True) == ALLOW]
+    assert passed == [socket.AF_UNIX, socket.AF_INET, socket.AF_INET6]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -66,6 +68,7 @@ def test_new_namespaces_and_typing_into_a_terminal_are_refused(machine):
     for bit in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
         assert verdict(machine, calls["clone"], bit | 17) == EPERM
     assert verdict(machine, calls["ioctl"], 0, 0x5412) == EPERM
+    assert verdict(machine, calls["ioctl"], 0, 0x541C) == EPERM
     assert verdict(machine, calls["unshare"], 0x10000000) == EPERM
     assert verdict(machine, 435) == ENOSYS  # clone3
 

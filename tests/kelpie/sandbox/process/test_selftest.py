@@ -8,7 +8,7 @@ import pytest
 
 from kelpie.errors import ToolUnavailable
 from kelpie.sandbox import ProcessLevel, SandboxCall, limits
-from kelpie.sandbox.process import bwrap, seccomp, selftest
+from kelpie.sandbox.process import bwrap, cgroups, seccomp, selftest
 from umi.dst import Host, ManualClock
 
 CALL = SandboxCall("def tool():\n    return 1", "tool")
@@ -77,79 +77,128 @@ async def test_what_bubblewrap_says_is_the_reason_and_the_kernels_setting_explai
 async def test_a_bubblewrap_that_does_nothing_is_not_taken_for_success(tmp_path):
     path = script(tmp_path, "exit 0")
     reason = await refused(ProcessLevel(Host(), bwrap_path=path))
-    assert reason.startswith("the self-test failed: NoResult: ")
+    assert reason == "the sandbox ended before it was ready (exit status 0)"
 
 
 async def test_a_bubblewrap_that_hangs_ends_at_its_deadline(monkeypatch, tmp_path):
-    monkeypatch.setattr(limits, "SELFTEST_WALL_MS", 200)
+    monkeypatch.setattr(limits, "SANDBOX_TEMPLATE_START_MS_MAX", 200)
     reason = await refused(ProcessLevel(Host(), bwrap_path=script(tmp_path, "exec /bin/sleep 600")))
-    assert reason == "the self-test failed: TimeoutError: the tool ran longer than 200 ms and was stopped"
+    assert reason == "a sandbox did not start within 200 ms"
 
 
 # A wrapper that passes everything on but changes the command line, in the language of the probes' interpreter.
 WEAKENED = """#!{python} -IS
-import os, sys
+import json, os, sys
 words = sys.argv[1:]
+settings = json.loads(words[-1])
 {edit}
+words[-1] = json.dumps(settings)
 os.execv({bwrap!r}, [{bwrap!r}, *words])
 """
 DROP = "words = [word for word in words if word not in {0!r}]"
+SHARE = "settings['namespaces'].remove({0!r})"
 INSERT = "at = words.index('--remount-ro'); words[at:at] = {0!r}"
-FILTER = "at = words.index('--seccomp'); del words[at:at + 2]"
-AS_ROOT = "words[-1] = '0'"
+NO_FILTER = "settings['filters'] = {'closed': '', 'network': ''}"
+NO_LANDLOCK = "settings['landlock'] = False"
+NO_USERS = "settings['user_namespaces'] = False"
+
+
+def weakened(folder, edit):
+    path = folder / "bwrap"
+    text = WEAKENED.replace("{python}", bwrap.find_python()).replace("{bwrap!r}", repr(bwrap.find_bwrap()))
+    path.write_text(text.replace("{edit}", edit))
+    path.chmod(0o755)
+    return ProcessLevel(Host(), bwrap_path=str(path))
 
 
 @pytest.mark.parametrize(
     ("edit", "finds"),
     [
-        (DROP.format(["--unshare-net"]), "namespaces are the host's (net)"),
-        (DROP.format(["--unshare-pid", "--as-pid-1"]), "namespaces are the host's (pid)"),
-        (DROP.format(["--unshare-ipc"]), "namespaces are the host's (ipc)"),
-        (INSERT.format(["--ro-bind", "/etc", "/etc"]), "files of the host can be read (/etc/passwd"),
-        (INSERT.format(["--perms", "1777", "--tmpfs", "/etc"]), "folders outside /tmp can be written (/etc)"),
+        (DROP.format(["--unshare-net"]), "the warm process's namespaces are the host's (net)"),
+        (DROP.format(["--unshare-pid", "--as-pid-1"]), "the warm process's namespaces are the host's (pid)"),
+        (DROP.format(["--unshare-ipc"]), "the warm process's namespaces are the host's (ipc)"),
+        (DROP.format(["--unshare-net"]) + "; " + SHARE.format("net"), "; namespaces are the host's (net)"),
+        (INSERT.format(["--ro-bind", "/etc", "/etc"]), "files of the host can be seen (/etc/passwd"),
+        (
+            INSERT.format(["--perms", "1777", "--tmpfs", "/etc"]) + "; " + NO_LANDLOCK,
+            "folders outside /tmp can be written (/etc)",
+        ),
         (INSERT.format(["--setenv", "PLANTED", "x"]), "the environment holds PLANTED"),
-        (FILTER, "the system call filter does not hold"),
-        (FILTER, "a user namespace can be made inside"),
+        (NO_FILTER, "the system call filter does not hold"),
     ],
 )
 async def test_a_sandbox_that_isolates_less_is_found_out(needs, tested, tmp_path, edit, finds):
     needs("sandbox", tested[1].exists, tested[1].reason)
-    path = tmp_path / "bwrap"
-    python, real = bwrap.find_python(), bwrap.find_bwrap()
-    path.write_text(WEAKENED.format(python=python, bwrap=real, edit=edit))
-    path.chmod(0o755)
-    reason = await refused(ProcessLevel(Host(), bwrap_path=str(path)))
+    reason = await refused(weakened(tmp_path, edit))
     assert reason.startswith("the self-test got out: ")
     assert finds in reason
 
 
-async def test_a_sandbox_that_stays_root_is_found_out(needs, tested, tmp_path):
+async def test_a_sandbox_that_stays_root_is_found_out(needs, tested, tmp_path, monkeypatch):
     needs("sandbox", tested[1].exists, tested[1].reason)
     needs("another-user", os.geteuid() == 0, "only a server that is root has root to keep")
-    path = tmp_path / "bwrap"
-    path.write_text(WEAKENED.format(python=bwrap.find_python(), bwrap=bwrap.find_bwrap(), edit=AS_ROOT))
-    path.chmod(0o755)
-    reason = await refused(ProcessLevel(Host(), bwrap_path=str(path)))
+    monkeypatch.setattr(cgroups, "find", lambda: cgroups.Cgroups(0, {}, "none"))
+    monkeypatch.setattr(bwrap, "uid_of", lambda place: 0)
+    reason = await refused(weakened(tmp_path, NO_USERS))
     assert "tools run as root" in reason
     assert "the number of processes is not limited" in reason  # the kernel does not count root's
+
+
+async def test_a_kernel_that_allows_root_alone_user_namespaces_is_told_truthfully(needs, tested, tmp_path):
+    needs("sandbox", tested[1].exists, tested[1].reason)
+    needs("another-user", os.geteuid() == 0, "a server that is not root can't do without user namespaces")
+    level = weakened(tmp_path, NO_USERS)
+    report = await level.report()
+    assert report.exists, report.reason
+    assert any("no user namespace" in gap for gap in report.gaps)
+    assert "a user namespace of its own" not in report.holds[0]
+    result = await level.exec(SandboxCall("import os\ndef tool():\n    return os.getuid()", "tool"))
+    assert result.value >= limits.SANDBOX_UID_FIRST
+
+
+async def test_without_filter_and_without_user_namespaces_one_can_be_made_inside(needs, tested, tmp_path):
+    needs("sandbox", tested[1].exists, tested[1].reason)
+    needs("another-user", os.geteuid() == 0, "a server that is not root can't do without user namespaces")
+    reason = await refused(weakened(tmp_path, f"{NO_USERS}; {NO_FILTER}"))
+    assert "a user namespace can be made inside" in reason
 
 
 async def test_the_level_is_reported_with_what_holds_and_what_does_not(sandbox):
     report = await sandbox.report()
     assert (report.level, report.exists, report.reason) == ("process", True, "")
     assert "system calls are filtered" in report.holds
-    assert any("memory and CPU time are bounded per process" in gap for gap in report.gaps)
+    assert "the kernel is shared with the host" in report.gaps
+    whole = any("for the whole call by a cgroup" in line for line in report.holds)
+    assert whole is not any("memory and CPU time are bounded per process" in gap for gap in report.gaps)
+
+
+async def test_without_cgroups_the_report_says_so(needs, tested, monkeypatch):
+    needs("sandbox", tested[1].exists, tested[1].reason)
+    monkeypatch.setattr(cgroups, "find", lambda: cgroups.Cgroups(0, {}, "v2: Permission denied"))
+    level = ProcessLevel(Host())
+    report = await level.report()
+    assert report.exists
+    assert not any("cgroup (" in line for line in report.holds)
+    assert any("(no cgroups: v2: Permission denied)" in gap for gap in report.gaps)
+    assert (await level.exec(CALL)).usage.memory_bytes is None
+
+
+async def test_without_landlock_the_report_says_so(needs, tested, tmp_path):
+    needs("sandbox", tested[1].exists, tested[1].reason)
+    report = await weakened(tmp_path, NO_LANDLOCK).report()
+    assert report.exists
+    assert any(gap.startswith("no Landlock") for gap in report.gaps)
+    assert not any("Landlock" in line for line in report.holds)
 
 
 async def test_without_a_known_filter_the_report_says_so(needs, tested, monkeypatch):
+    """The kernel itself then counts user namespaces inside: none may be made."""
     needs("sandbox", tested[1].exists, tested[1].reason)
-    monkeypatch.setattr(seccomp, "program", lambda: None)
+    monkeypatch.setattr(seccomp, "program", lambda **_: None)
     report = await ProcessLevel(Host()).report()
-    if report.exists:  # as an unprivileged user: bubblewrap itself forbids user namespaces inside
-        assert "system calls are not filtered: unknown machine type" in report.gaps
-        assert "system calls are filtered" not in report.holds
-    else:
-        assert report.reason == "the self-test got out: a user namespace can be made inside"
+    assert report.exists, report.reason
+    assert "system calls are not filtered: unknown machine type" in report.gaps
+    assert "system calls are filtered" not in report.holds
 
 
 async def test_a_failed_self_test_is_tried_again_later_but_not_at_every_call(tmp_path, monkeypatch, needs, tested):
