@@ -52,14 +52,14 @@ def create_app(memory: Memory, keys: Keys, *, mounts: Sequence[tuple[str, ASGIAp
     app.router.add_route("/health", health, methods=["GET"])
     app.router.add_route("/openapi.json", openapi, methods=["GET"])
     for path, mounted in mounts:
-        app.router.routes.append(_at(path, mounted))
+        app.router.routes.append(whole_route(path, mounted))
     app.add_exception_handler(UmiError, _on_umi_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_middleware(Gate, keys=keys)
     return app
 
 
-def _at(path: str, mounted: ASGIApp) -> Any:
+def whole_route(path: str, mounted: ASGIApp, methods: Sequence[str] = ("GET", "POST", "DELETE")) -> Any:
     """A route that hands everything at one path to an ASGI application as it is."""
     from starlette.routing import Route
 
@@ -70,7 +70,7 @@ def _at(path: str, mounted: ASGIApp) -> Any:
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             await mounted(scope, receive, send)
 
-    return Route(path, Whole(), methods=["GET", "POST", "DELETE"])
+    return Route(path, Whole(), methods=list(methods))
 
 
 def _endpoint(memory: Memory, operation: Operation) -> Endpoint:

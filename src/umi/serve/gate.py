@@ -34,7 +34,7 @@ class Gate:
             text = "without keys this server answers to localhost and IP addresses only; start it with --key"
             await _refuse(send, 403, Failure(error="NotAllowed", detail=text))
             return
-        if not self._keys.are_required and b"origin" in headers and not _is_own_origin(headers[b"origin"]):
+        if not self._keys.are_required and b"origin" in headers and not is_own_origin(headers[b"origin"]):
             text = "without keys this server answers no page of another origin; start it with --key"
             await _refuse(send, 403, Failure(error="NotAllowed", detail=text))
             return
@@ -94,7 +94,8 @@ def _is_own_host(host: str) -> bool:
     return True
 
 
-def _is_own_origin(origin: bytes) -> bool:
+def is_own_origin(origin: bytes) -> bool:
+    """Whether a page that asks is of this machine: its Origin header names it."""
     scheme, _, host = origin.decode("latin-1").partition("://")
     return scheme in ("http", "https") and bool(host) and _is_own_host(host)
 

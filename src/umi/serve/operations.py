@@ -6,7 +6,7 @@ Each is a method of Memory, of its core memory or of its working memory; a test 
 import inspect
 import re
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -18,6 +18,8 @@ from umi.serve.parameters import Parameters
 from umi.working import Working
 
 _RAISES = re.compile(r"(^| )Raises [^.]*\.$")  # for programmers
+_DESTROYS = frozenset(("forget", "forget_source", "clear", "core_clear", "core_remove_block", "working_clear"))
+T = TypeVar("T", bound=Parameters)
 _PARTS: dict[str, type] = {"": Memory, "core": Core, "working": Working}
 
 
@@ -62,6 +64,11 @@ class Operation(msgspec.Struct, frozen=True):
         return said or f"{self.name.replace('_', ' ').capitalize()}."
 
     @property
+    def destroys(self) -> bool:
+        """What it removes does not come back by itself."""
+        return self.name in _DESTROYS
+
+    @property
     def result(self) -> Any:
         """The type of what it answers with."""
         if self.name == "working_get":
@@ -72,14 +79,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     def read(self, given: bytes | Mapping[str, Any]) -> Parameters:
         """Its parameters, from JSON or from an object of it. Raises InvalidInput, naming the parameter."""
-        try:
-            if isinstance(given, bytes):
-                return msgspec.json.decode(given or b"{}", type=self.takes)
-            return msgspec.convert(given, self.takes, builtin_types=())
-        except msgspec.MsgspecError as error:
-            raise InvalidInput(f"{self.name}: {error}") from None
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise InvalidInput(f"{self.name}: this is no JSON: {error}") from None
+        return read(self.name, self.takes, given)
 
     async def run(self, memory: Memory, given: Parameters) -> Any:
         """What the method answers, in words that JSON has. Raises what it raises."""
@@ -90,6 +90,18 @@ class Operation(msgspec.Struct, frozen=True):
         if self.name == "working_entries":
             return [Entry(key=key, expires_ms=at_ms, **_either(value)) for key, value, at_ms in answer]
         return answer
+
+
+def read(name: str, takes: type[T], given: bytes | Mapping[str, Any]) -> T:
+    """What the operation `name` takes, from JSON or from an object of it. Raises InvalidInput, naming the parameter."""
+    try:
+        if isinstance(given, bytes):
+            return msgspec.json.decode(given or b"{}", type=takes)
+        return msgspec.convert(given, takes, builtin_types=())
+    except msgspec.MsgspecError as error:
+        raise InvalidInput(f"{name}: {error}") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"{name}: this is no JSON: {error}") from None
 
 
 def _either(value: bytes | str | None) -> dict[str, Any]:
