@@ -48,6 +48,9 @@ _CLAIM = (
     " SELECT ?1, ?2, ?3, ?4, ?5, seq FROM fact WHERE tenant = ?1 AND id = ?6 ON CONFLICT DO NOTHING"
 )
 _OF_IDS = "(SELECT seq FROM fact WHERE tenant = ?1 AND scope = ?2 AND id = ?3)"
+_OF_SESSION = "(SELECT seq FROM fact WHERE tenant = ?1 AND scope = ?2 AND session = ?3)"
+_IDS_OF_SESSION = _OF_SESSION.replace("seq", "id")
+_SUMMED_UP = "summary_fact = ?3", f"summary_fact IN {_IDS_OF_SESSION}"
 # Entities that nothing else mentions go with a fact; the others keep nothing that may be from it.
 _FORGET_ALONE = (
     f"DELETE FROM entity WHERE seq IN (SELECT entity_seq FROM mention WHERE fact_seq IN {_OF_IDS})"
@@ -234,6 +237,23 @@ def plan_forget_mentions(tenant: str, scope: str, fact_id: str) -> Changes:
         .write(_FORGET_WHAT_IT_SAID, *at)
         .write(f"DELETE FROM mention WHERE fact_seq IN {_OF_IDS}", *at)
     )
+
+
+def plan_forget_session(tenant: str, scope: str, session: str) -> Changes:
+    """Remove every fact of a scope that has this session, for good: what it stands for is gone. With all their
+    versions, claims and mentions, and what their entities took from them."""
+    at = (tenant, scope, session)
+    changes = (
+        revise(Changes(), tenant, scope, purged=True)
+        .write(_FORGET_ALONE.replace(_OF_IDS, _OF_SESSION), *at)
+        .write(_FORGET_WHAT_IT_SAID.replace(_OF_IDS, _OF_SESSION).replace(*_SUMMED_UP), *at)
+        .write(f"DELETE FROM claim WHERE fact_seq IN {_OF_SESSION}", *at)
+        .write(f"DELETE FROM mention WHERE fact_seq IN {_OF_SESSION}", *at)
+    )
+    ids = f"IN {_IDS_OF_SESSION}"
+    changes.write(f"DELETE FROM fact_past WHERE tenant = ?1 AND scope = ?2 AND fact_id {ids}", *at)
+    changes.write(f"DELETE FROM evolution WHERE tenant = ?1 AND scope = ?2 AND (old_id {ids} OR new_id {ids})", *at)
+    return changes.write("DELETE FROM fact WHERE tenant = ? AND scope = ? AND session = ?", *at)
 
 
 def plan_forget_scope(tenant: str, scope: str) -> Changes:

@@ -15,7 +15,7 @@ from umi.embed.behind import Behind, State
 from umi.embed.embedder import Embedder, checked, default_folder, embedded
 from umi.embed.hashed import HashEmbedder
 from umi.embed.minilm import MiniLM, can_run, installed
-from umi.embed.vectors import MIGRATIONS, plan_forget_scope, plan_forget_vectors
+from umi.embed.vectors import MIGRATIONS, plan_forget_scope, plan_forget_session, plan_forget_vectors
 from umi.embed.wired import WireEmbedder
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "embedded",
     "installed",
     "plan_forget_scope",
+    "plan_forget_session",
     "plan_forget_vectors",
 ]
 

@@ -165,6 +165,15 @@ def plan_forget_vectors(tenant: str, scope: str, fact_ids: Iterable[str]) -> Cha
     return changes
 
 
+def plan_forget_session(tenant: str, scope: str, session: str) -> Changes:
+    """The same for all facts of a scope that have this session."""
+    return Changes().write(
+        "DELETE FROM fact_vector WHERE fact_seq IN"
+        " (SELECT seq FROM fact WHERE tenant = ? AND scope = ? AND session = ?)",
+        *(tenant, scope, session),
+    )
+
+
 def plan_forget_scope(tenant: str, scope: str) -> Changes:
     """Remove every vector of a scope."""
     return (
