@@ -21,9 +21,11 @@ from kelpie.agents.inbox import Inbox
 from kelpie.agents.scene import Workshop
 from kelpie.errors import ModelError
 from kelpie.events import ActivationChanged, Events
+from kelpie.files import schema as files_schema
 from kelpie.models.model import ModelCard
 from kelpie.models.registry import Models
 from kelpie.tools import custom
+from kelpie.tools import schema as tool_schema
 from kelpie.tools.catalog import Catalog
 from kelpie.tools.memory import MEMORY_TOOLS
 from kelpie.tools.tool import Outcome, Tool
@@ -38,7 +40,14 @@ from umi.storage import Page, SqliteDatabase, View
 from umi.wire.transport import HttpTransport
 from umi.wire.types import Message, Reply, ToolCall, ToolSpec, Usage
 
-MIGRATIONS = [*memory.MIGRATIONS, *actors.MIGRATIONS, *schema.MIGRATIONS, *custom.MIGRATIONS, *agents.MIGRATIONS]
+MIGRATIONS = [
+    *memory.MIGRATIONS,
+    *actors.MIGRATIONS,
+    *schema.MIGRATIONS,
+    *tool_schema.MIGRATIONS,
+    *files_schema.MIGRATIONS,
+    *agents.MIGRATIONS,
+]
 TENANT = "t"
 AGENTS = 4
 TALKERS, MESSAGES_EACH = 3, 2  # to each agent

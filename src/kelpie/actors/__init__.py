@@ -4,12 +4,30 @@ identity    ActorId (kind, key) within a tenant
 directory   who is where: the placement row, its epoch, and the fence every write carries
 silo        Silo: mailboxes, activations, idle deactivation
 outbox      Outbox: what is left to do after a commit, done once
+reminders   Reminders: timers that are kept, each time done once; recurrence: when they are due
 limits      bounds
 """
 
 from kelpie.actors.directory import MIGRATIONS, Placement, plan_forget
 from kelpie.actors.identity import ActorId
 from kelpie.actors.outbox import Errand, Outbox
+from kelpie.actors.recurrence import Cron, Every, Once
+from kelpie.actors.reminders import Reminder, Reminders
 from kelpie.actors.silo import Actor, ActorRef, Silo
 
-__all__ = ["MIGRATIONS", "Actor", "ActorId", "ActorRef", "Errand", "Outbox", "Placement", "Silo", "plan_forget"]
+__all__ = [
+    "MIGRATIONS",
+    "Actor",
+    "ActorId",
+    "ActorRef",
+    "Cron",
+    "Errand",
+    "Every",
+    "Once",
+    "Outbox",
+    "Placement",
+    "Reminder",
+    "Reminders",
+    "Silo",
+    "plan_forget",
+]

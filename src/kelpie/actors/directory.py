@@ -7,7 +7,7 @@ row means that somebody else took over, and the activation stops without answeri
 
 from collections.abc import Sequence
 
-from kelpie.actors import outbox
+from kelpie.actors import outbox, reminders
 from kelpie.actors.identity import ActorId
 from kelpie.errors import Fenced, GuardFailed, NotFound
 from umi.storage import Changes, Database, Migration, Row
@@ -25,6 +25,7 @@ MIGRATIONS = [
         """,
     ),
     outbox.MIGRATION,
+    reminders.MIGRATION,
 ]
 
 _CLAIM = (
@@ -91,10 +92,10 @@ class Placement:
 
 
 def plan_forget(actor_id: ActorId) -> Changes:
-    """Remove an actor's placement and its errands with the rest of it. An activation that is still at work is fenced by
-    that, and an errand that is being done finds that it is void."""
+    """Remove an actor's placement, errands and reminders with the rest of it. An activation that is still at work is
+    fenced by that, and an errand or reminder that is being done finds that it is void."""
     return (
-        Changes()
+        reminders.plan_forget(actor_id)
         .write(
             "DELETE FROM placement WHERE tenant = ? AND kind = ? AND key = ?",
             actor_id.tenant,

@@ -18,6 +18,7 @@ from kelpie.agents import agent as agents
 from kelpie.agents import limits
 from kelpie.agents.actor import AgentActor, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
+from kelpie.agents.replaying import ended_stream
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.errors import (
@@ -36,7 +37,7 @@ from kelpie.errors import (
 from kelpie.people import NOBODY
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import runs
-from kelpie.trajectories.records import Run, RunInput, RunOptions
+from kelpie.trajectories.records import OPEN_STATUSES, Run, RunInput, RunOptions
 from umi.storage import Changes, View
 
 log = logging.getLogger(__name__)
@@ -51,11 +52,23 @@ class Inbox:
         self._in_doubt = 0  # runs of which nobody knows yet whether they are there
         silo.register(ACTOR_KIND, lambda placement: AgentActor(placement, workshop), agents.exists)
 
-    async def accept(self, tenant: str, agent_id: str, incoming: Sequence[RunInput], options: RunOptions) -> RunStream:
-        """Acknowledge messages to an agent: when this returns, the run is durable and will reach an end.
+    async def accept(
+        self,
+        tenant: str,
+        agent_id: str,
+        incoming: Sequence[RunInput],
+        options: RunOptions,
+        *,
+        run_id: str | None = None,
+        also: Changes | None = None,
+    ) -> RunStream:
+        """Acknowledge messages to an agent: when this returns, the run is durable and will reach an end. Messages that
+        were accepted before, by the otid their sender gave them, are not run again: the stream is of the run they had.
 
+        run_id  the id a new run gets, if its caller has noted one
+        also    what commits with a new run. Raises GuardFailed if a guard of these refuses
         Raises NotFound, NotPermitted (the agent is somebody else's conversation), QueueFull (nothing was stored),
-        InvalidInput, StoreError.
+        Conflict (an otid that another message has), InvalidInput, StoreError.
         """
         if not 1 <= len(incoming) <= trajectory_limits.RUN_INPUT_MESSAGES_MAX:
             raise InvalidInput(
@@ -68,7 +81,7 @@ class Inbox:
         host = self._workshop.host
         run = Run(
             tenant=tenant,
-            id=host.ids.new("run"),
+            id=run_id or host.ids.new("run"),
             agent_id=agent_id,
             status="created",
             input=list(incoming),
@@ -78,6 +91,7 @@ class Inbox:
         ref = self.silo.ref(ACTOR_KIND, agent_id, tenant)
         try:
             changes = agents.belongs_to(ref.actor_id, options.speaker or NOBODY).extend(runs.plan_accept(run))
+            changes.extend(also or Changes())
         except UnicodeEncodeError as error:
             raise InvalidInput(f"a message holds {error.object[error.start]!a}, which is no character") from None
         ref.reserve()
@@ -85,40 +99,62 @@ class Inbox:
 
         def told() -> None:
             place.give_back()
-            streams.append(self._tell(run))
+            streams.append(self._tell(run, is_new=True))
 
         try:
             # In the commit's hook: a caller that is cancelled while this commits leaves a durable run behind, which
             # has to be worked on all the same. And mail is in the order of acknowledgement, however tasks run.
             await self._workshop.database.commit(changes.after(told))
-        except GuardFailed:
-            await agents.get(View(self._workshop.database), tenant, agent_id)
-            raise NotPermitted(f"agent '{agent_id}' is the conversation of somebody else") from None
+        except GuardFailed as error:
+            place.give_back()
+            return await self._refused(run, error)
         except CommitUnknown as unknown:
-            await self._end_doubt(run, place.handed_on(), changes, told, unknown)
+            refusal = await self._end_doubt(run, place.handed_on(), changes, told, unknown)
+            if refusal is not None:
+                return await self._refused(run, refusal)
         finally:
             place.give_back()
         return streams[0]
 
+    async def _refused(self, run: Run, error: GuardFailed) -> RunStream:
+        """The stream of the run in which these messages were accepted before, or why they can't be."""
+        view = View(self._workshop.database)
+        if error.guard == "otid" and (earlier := await runs.accepted_as(view, run)) is not None:
+            return await self.resume(run.tenant, earlier)
+        if error.guard == "agent":
+            await agents.get(view, run.tenant, run.agent_id)
+            raise NotPermitted(f"agent '{run.agent_id}' is the conversation of somebody else") from None
+        raise error
+
+    async def resume(self, tenant: str, run_id: str) -> RunStream:
+        """The stream of a run that was accepted before: all that it committed, and what is still to come.
+
+        Raises NotFound.
+        """
+        run = await runs.get(View(self._workshop.database), tenant, run_id)
+        if run.status in OPEN_STATUSES:
+            return self._tell(run)  # it is at work here, or nobody's: then it is taken up as after a restart
+        return await ended_stream(View(self._workshop.database), run)
+
     async def _end_doubt(
         self, run: Run, place: "_Place", changes: Changes, told: Callable[[], None], unknown: CommitUnknown
-    ) -> None:
+    ) -> GuardFailed | None:
         """Nobody knows whether the run is there. It can't be there twice, so it is committed again until the store says
-        that it is: left alone, it would wait for the next start. Raises `unknown` if that takes too long for a sender;
-        the run is then acknowledged to nobody, and worked on once it is there."""
+        that it is: left alone, it would wait for the next start. Returns why it can't be there, if so. Raises `unknown`
+        if that takes too long for a sender; the run is then acknowledged to nobody, and worked on once it is there."""
         again = self._commit_again(run, place, changes, told)
         known = self._workshop.host.spawn(again, f"end doubt of {run.id}")
         known.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
         try:
             async with self._workshop.host.clock.timeout(limits.ACCEPT_DOUBT_MS_MAX):
-                is_there = await asyncio.shield(known)
+                return await asyncio.shield(known)
         except TimeoutError:
             raise unknown from None
-        if not is_there:
-            raise NotFound(f"no agent has the id '{run.agent_id}'")
 
-    async def _commit_again(self, run: Run, place: "_Place", changes: Changes, told: Callable[[], None]) -> bool:
-        """Whether the run is there; false if its agent is gone. It keeps its place in the mailbox meanwhile."""
+    async def _commit_again(
+        self, run: Run, place: "_Place", changes: Changes, told: Callable[[], None]
+    ) -> GuardFailed | None:
+        """None once the run is there, or why it can't be. It keeps its place in the mailbox meanwhile."""
         delay_ms = limits.RUN_RETRY_DELAY_MS
         self._in_doubt += 1
         try:
@@ -127,8 +163,8 @@ class Inbox:
                     await self._workshop.database.commit(changes)
                 except Conflict:
                     told()  # it was there all along
-                except GuardFailed:
-                    return False
+                except GuardFailed as refusal:
+                    return refusal
                 except StoreClosed:
                     raise
                 except StoreError as error:
@@ -136,7 +172,7 @@ class Inbox:
                     await self._workshop.host.clock.sleep(delay_ms)
                     delay_ms = min(2 * delay_ms, limits.RUN_RETRY_DELAY_MS_MAX)
                     continue
-                return True
+                return None
         finally:
             self._in_doubt -= 1
             place.give_back()
@@ -163,23 +199,47 @@ class Inbox:
             run = await runs.get(View(self._workshop.database), tenant, run_id)
             why = "has ended already" if run.completed_at_ms is not None else "is not under way in this server"
             raise Conflict(f"run '{run_id}' {why}: there is nothing to cancel")
-        stream.cancel()
+        await self._cancelled([stream])
+        return stream.run
+
+    async def cancel_of(self, tenant: str, agent_id: str, run_ids: Sequence[str] = ()) -> dict[str, Run]:
+        """End runs of an agent, all that are open if none is named, as `cancel` does. Returns each as it is then: one
+        that had ended stays as it ended.
+
+        Raises NotFound for a run that is not this agent's, Conflict if none of them is under way here.
+        """
+        view = View(self._workshop.database)
+        named = [await runs.get(view, tenant, run_id) for run_id in dict.fromkeys(run_ids)]
+        for run in named:
+            if run.agent_id != agent_id:
+                raise NotFound(f"agent '{agent_id}' has no run with the id '{run.id}'")
+        wanted = named if run_ids else await runs.open_runs_of(view, tenant, agent_id)
+        streams = [stream for run in wanted if (stream := self._open.get(run.id)) is not None]
+        if not streams:
+            raise Conflict(f"no run of agent '{agent_id}' is under way in this server: there is nothing to cancel")
+        await self._cancelled(streams)
+        return {run.id: run for run in wanted} | {stream.run.id: stream.run for stream in streams}
+
+    async def _cancelled(self, streams: Sequence[RunStream]) -> None:
+        """Ask all of them to end, before any of them is waited for: one behind another must not begin."""
+        for stream in streams:
+            stream.cancel()
         with contextlib.suppress(TimeoutError):
             async with self._workshop.host.clock.timeout(limits.CANCEL_WAIT_MS_MAX):
-                await stream.wait()
-        return stream.run
+                for stream in streams:
+                    await stream.wait()
 
     @property
     def open(self) -> int:
         """How many acknowledged runs have not ended."""
         return len(self._open)
 
-    def _tell(self, run: Run) -> RunStream:
+    def _tell(self, run: Run, *, is_new: bool = False) -> RunStream:
         """Hand the run to its agent, once however often it is told."""
         known = self._open.get(run.id)
         if known is not None:
             return known
-        stream = self._open[run.id] = RunStream(run)
+        stream = self._open[run.id] = RunStream(run, is_new=is_new)
         ref = self.silo.ref(ACTOR_KIND, run.agent_id, run.tenant)
         command = TakeTurn(stream)
         answer = ref.tell(command, _Again(command))

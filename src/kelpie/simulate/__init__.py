@@ -13,6 +13,7 @@
     connection.py    the data source: a real SQLite, and everything on the way to it that may fail
     warehouse.py     what it holds, its semantic model, the questions about it and their true answers
     asking.py        people who ask the analyst, and what they were shown
+    reminding.py     people who have messages sent later, and how often they were
     nemesis.py       faults as a plan has them
     kinds.py         every kind of fault, by name
     invariants.py    what must hold at every moment

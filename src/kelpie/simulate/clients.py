@@ -106,7 +106,8 @@ class Clients:
     async def set_up(self) -> None:
         """A tool that acts outside, a block that all share, and the agents."""
         options = self.world.plan.options
-        await self.made("PUT", "/v1/tools/", {"source_code": RING_SOURCE})
+        handed = {"workspace": True, "trust": "untrusted" if options.unread else "reviewed"}
+        await self.made("PUT", "/v1/tools/", {"source_code": RING_SOURCE, "kelpie_sandbox": handed})
         self.board = (await self.made("POST", "/v1/blocks/", {"label": "board", "value": ""}))["id"]
         self.log = (await self.made("POST", "/v1/blocks/", {"label": "log", "value": ""}))["id"]
         for number in range(options.agents + options.guests):

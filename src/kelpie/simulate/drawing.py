@@ -127,6 +127,11 @@ class Draft:
         mode = self.pick(("wait", "stream", "async"))
         self.op("send", at_ms=at_ms, agent=agent, mode=mode, text=text, employer=employer, bare=True)
 
+    def remind(self) -> None:
+        """An agent is to be sent a message after a while: when everything is going wrong, or long after."""
+        after_ms = int(self.between(1, 4 * self.spread_ms))
+        self.op("remind", agent=self.rng.randint(0, self.options.agents - 1), after_ms=after_ms)
+
     def ask(self) -> None:
         """Somebody asks where they work."""
         self.send(text="[[say:let me think]] Where do I work?")

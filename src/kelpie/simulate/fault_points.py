@@ -21,6 +21,7 @@ STORE_KINDS = {
     "store.archival_read": "reading facts fails, also over what is only planned",
     "store.archival_write": "writing facts fails, or its answer is lost",
     "store.message_read": "reading messages fails",
+    "store.workspace_write": "writing an agent's files fails, or its answer is lost",
 }
 _BLOCKS, _MESSAGES = ("block", "block_scope"), ("message", "message_text")
 _FACTS = (
@@ -33,6 +34,7 @@ _WRITES = {
     # The fence too: every commit of an agent's turn moves it.
     "store.agent_write": ("agent", "agent_tag", "agent_tool", "placement"),
     "store.archival_write": _FACTS,
+    "store.workspace_write": ("workspace_file",),
 }
 _READ_FROM = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)", re.IGNORECASE)
 _WRITES_INTO = re.compile(r"\s*(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.IGNORECASE)

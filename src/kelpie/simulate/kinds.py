@@ -38,6 +38,9 @@ TOOL_KINDS = {
     "tool.crash_before_effect": "the tool's process dies before it did anything",
     "tool.crash_after_effect": "the tool's process dies when it had done its work",
     "tool.huge_output": "the tool returns far more than anybody can read",
+    "tool.no_place": "every place of the sandbox is taken",
+    "tool.no_level": "no level of isolation is strong enough any more",
+    "microvm.dies": "a virtual machine dies in the middle of a call",
 }
 KINDS: Mapping[str, str] = MappingProxyType(
     {

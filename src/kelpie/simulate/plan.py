@@ -41,6 +41,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory       a scope whose memory all agents share; each has its own if it is None
     embeds       facts are found by meaning too, as an embedder has it that may fail and lie
     warehouse    a semantic model of a tiny warehouse is registered, for questions to the analyst
+    unread       the tool that acts outside is one that nobody read: it runs in a machine of its own
     backup_at_ms when the disk is backed up, once nothing is going on. What comes after is promised to nobody, and in
                  the end the backup is restored
     """
@@ -58,6 +59,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory: str | None = None
     embeds: bool = False
     warehouse: bool = False
+    unread: bool = False
     backup_at_ms: float | None = None
 
 

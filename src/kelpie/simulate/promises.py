@@ -11,6 +11,7 @@ from typing import Any
 from kelpie.agents.limits import RUN_FENCED_DELAY_MS_MAX
 from kelpie.simulate.clients import Clients, Lost, Reply
 from kelpie.simulate.memories import Memories
+from kelpie.simulate.toolbox import file_of
 from kelpie.simulate.world import World
 from umi.dst.history import REGISTER, Operation, UndecidedHistory, check
 from umi.wire.types import Request
@@ -41,6 +42,12 @@ _ORPHANS = {
     " (SELECT 1 FROM agent a WHERE a.tenant = f.tenant AND a.id = f.scope) AND f.scope LIKE 'agent-%'",
     "errands of no agent": "SELECT id FROM outbox o WHERE owner <> '' AND NOT EXISTS"
     " (SELECT 1 FROM agent a WHERE a.tenant = o.tenant AND 'agent/' || a.id = o.owner)",
+    "files of no agent": "SELECT path FROM workspace_file f WHERE NOT EXISTS"
+    " (SELECT 1 FROM agent a WHERE a.tenant = f.tenant AND a.id = f.agent_id)",
+    "calls without their audit": "SELECT step_id FROM call c WHERE tool = 'ring' AND json_valid(arguments)"
+    " AND json_type(arguments) = 'object' AND NOT EXISTS (SELECT 1 FROM tool_audit a"
+    " WHERE a.tenant = c.tenant AND a.step_id = c.step_id AND a.tool_call_id = c.tool_call_id)",
+    "audit that stayed open": "SELECT id FROM tool_audit WHERE state = 'begun'",
     "intents that stayed open": "SELECT step_id FROM call WHERE state = 'intent'",
     "steps that stayed open": "SELECT id FROM step WHERE state = 'intent'",
     "steps without their reply": "SELECT id FROM step s WHERE state = 'done' AND NOT EXISTS"
@@ -72,6 +79,7 @@ class Promises:
         await self._blocks_agree()
         await self._calls_see_each_other()
         await self._tools_ran_once()
+        await self._files_are_of_calls_that_succeeded()
         await self._usage_adds_up()
         for what, sql in _ORPHANS.items():
             if rows := await self._rows(sql):
@@ -209,6 +217,20 @@ class Promises:
                 self._breaks(
                     "no tool runs twice", f"{done[what]} calls say they rang for {what}; it rang {times} times"
                 )
+
+    async def _files_are_of_calls_that_succeeded(self) -> None:
+        """A call that succeeded left its file, and no other call left one."""
+        sql = (
+            "SELECT agent_id, arguments FROM call WHERE tool = 'ring' AND state = 'done' AND NOT is_error"
+            " AND json_valid(arguments)"
+        )
+        left = {
+            (agent_id, file_of(str(json.loads(arguments)["what"]))) for agent_id, arguments in await self._rows(sql)
+        }
+        kept = set(await self._rows("SELECT agent_id, path FROM workspace_file"))
+        for agent_id, path in sorted(left ^ kept):
+            why = "is not there" if (agent_id, path) in left else "is of no call that succeeded"
+            self._breaks("files are of calls that succeeded", f"{path} of {agent_id} {why}")
 
     async def _usage_adds_up(self) -> None:
         """A run's usage, as the API tells it, is that of its steps; looked at for the first few."""

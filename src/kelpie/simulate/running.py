@@ -15,6 +15,7 @@ from kelpie.simulate.clients import Clients
 from kelpie.simulate.nemesis import Nemesis
 from kelpie.simulate.plan import Event, Plan
 from kelpie.simulate.promises import Promises, Unanswered
+from kelpie.simulate.reminding import REMIND, Reminders
 from kelpie.simulate.story import Moment, Story, logs_told
 from kelpie.simulate.world import Violation, World
 from umi.dst import Host
@@ -68,12 +69,13 @@ class _Run:
         self.moments, self.broken, self.fired = world.story.moments, world.broken, world.faults.fired
         await world.begin()
         clients, nemesis = Clients(world), Nemesis(world)
-        askers = Askers(clients)
+        askers, reminders = Askers(clients), Reminders(clients)
+        performers: dict[str, Askers | Reminders] = {QUESTION: askers, REMIND: reminders}
         await clients.set_up()
         await askers.set_up()
 
         async def perform(event: Event) -> None:
-            performer = nemesis if event.is_fault else askers if event.kind == QUESTION else clients
+            performer = nemesis if event.is_fault else performers.get(event.kind, clients)
             await performer.perform(event)
 
         backup_at_ms = self.plan.options.backup_at_ms
@@ -95,6 +97,7 @@ class _Run:
             answers = Answers(world, clients, askers)
             await answers.check()
             self._count_answers(world, answers)
+            await reminders.check(world.breaks)  # first: what is sent until then has to keep the other promises
             await Promises(world, clients).check()
         self.outcomes |= {"claims": world.invariants.claims, "fenced commits": world.invariants.fenced}
         self._count(clients, askers)

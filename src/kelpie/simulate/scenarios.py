@@ -25,8 +25,10 @@ BAD_MODEL = (
 )
 BAD_TOOL = (
     "tool.raise tool.hang tool.crash_before_effect tool.crash_after_effect tool.huge_output resource.memory_limit"
+    " tool.no_place tool.no_level"
 )
-BAD_STORE = " ".join(STORE_KINDS)
+_LOST_FILES = "store.workspace_write"
+BAD_STORE = " ".join(kind for kind in STORE_KINDS if kind != _LOST_FILES)
 BAD_EMBEDDER = " ".join(EMBEDDER_KINDS)
 TALK = "send send send write read insert search list edit look"
 
@@ -193,13 +195,33 @@ def _questions_under_crash(draft: Draft) -> None:
     draft.ops(1, "send")
 
 
+def _reminders_under_crash(draft: Draft) -> None:
+    draft.house(silos=draft.pick((1, 1, 2)), agents=draft.rng.randint(1, 3))
+    for _ in range(draft.rng.randint(4, 12)):
+        draft.remind()
+    draft.ops(draft.rng.randint(0, 3), "send")
+    draft.windows(BAD_STORE, draft.rng.randint(0, 2), low=0.05, high=1.0)
+    draft.crashes(draft.rng.randint(1, 4), soon_after=[event.at_ms for event in draft.events])
+
+
 def _bad_provider(draft: Draft) -> None:
     draft.house(silos=1, agents=draft.rng.randint(1, 3))
     draft.ops(draft.rng.randint(4, 9), "send send send list")
     for _ in range(draft.rng.randint(2, 5)):
         draft.send(text=draft.rings())
     draft.windows(BAD_MODEL, draft.rng.randint(1, 4), high=0.9, low=0.1)
-    draft.windows(BAD_TOOL, draft.rng.randint(1, 4), high=0.9, low=0.1)
+    draft.windows(BAD_TOOL, draft.rng.randint(2, 6), high=0.9, low=0.1)
+    draft.windows(_LOST_FILES, draft.rng.randint(0, 1), high=0.6, low=0.1)
+
+
+def _machine_dies(draft: Draft) -> None:
+    """Tools that nobody read run in machines of their own, and those die."""
+    draft.house(silos=draft.pick((1, 1, 2)), agents=draft.rng.randint(1, 2), unread=True)
+    for _ in range(draft.rng.randint(2, 6)):
+        draft.send(mode=draft.pick(("async", "wait", "stream")), text=draft.rings())
+    draft.windows("microvm.dies", draft.rng.randint(1, 3), low=0.2, high=1.0)
+    draft.windows(f"tool.no_place tool.no_level {_LOST_FILES}", draft.rng.randint(0, 2), low=0.1, high=0.9)
+    draft.crashes(draft.rng.randint(0, 3), soon_after=[event.at_ms for event in draft.events if not event.is_fault])
 
 
 def _everything(draft: Draft) -> None:
@@ -259,7 +281,9 @@ SCENARIOS: dict[str, Scenario] = {
             _questions_under_crash,
         ),
         Scenario("restart-storm", "whatever dies however often, everything ends", _restart_storm),
+        Scenario("reminders-under-crash", "a reminder is done once, wherever the crash hits", _reminders_under_crash),
         Scenario("bad-provider", "a model or tool that misbehaves fails its own run at most", _bad_provider),
+        Scenario("machine-dies", "a machine that dies in mid-call costs that call and nothing else", _machine_dies),
         Scenario("everything", "all of it at once", _everything),
         Scenario("crowded", "three times as much of everything", _crowded),
     )
@@ -269,12 +293,9 @@ MISSING: dict[str, str] = {
     # umi.storage.postgres is tested on a real server with real processes; silos that share one are what is to come.
     "a postgres primary fails over": "kelpie.server.cluster",
     "compaction under crash": "kelpie.agents.compaction",
-    "a reminder fires once": "kelpie.agents.schedule",
     "a group's round survives its members": "kelpie.agents.groups",
     # A deleted person's conventions go; their conversations, and runs that are under way, are what is to come.
     "a person is deleted while the analyst answers": "kelpie.people.leaving",
-    "an MCP server dies in mid-call": "kelpie.tools.mcp",
-    "a microVM dies in mid-call": "kelpie.sandbox.microvm",
     "a file is replaced while it is read": "kelpie.files",
     "a canary is promoted in mid-turn": "kelpie.training",
 }

@@ -7,10 +7,13 @@ from kelpie.agents import calls, scene, turn
 from kelpie.agents.actor import AgentActor, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.inbox import Inbox, _Again
+from kelpie.agents.scheduling import Scheduling
 from kelpie.agents.stream import RunStream
 from kelpie.agents.turn import Turn
 from kelpie.agents.work import Work
 from kelpie.errors import UmiError
+from kelpie.tools import workspace
+from kelpie.tools.bench import Bench
 from kelpie.trajectories import runs, steps
 from kelpie.trajectories.records import Run
 from umi.storage import Changes, View
@@ -20,11 +23,11 @@ from umi.wire.types import ToolCall
 def acknowledge_before_commit(patch):
     """A message is acknowledged once its commit was begun."""
 
-    async def accept(inbox, tenant, agent_id, incoming, options):
+    async def accept(inbox, tenant, agent_id, incoming, options, *, run_id=None, also=None):
         host, database = inbox._workshop.host, inbox._workshop.database
         run = Run(
             tenant=tenant,
-            id=host.ids.new("run"),
+            id=run_id or host.ids.new("run"),
             agent_id=agent_id,
             status="created",
             input=list(incoming),
@@ -42,7 +45,8 @@ def acknowledge_before_commit(patch):
         async def commit():
             try:
                 with contextlib.suppress(UmiError):
-                    await database.commit(agents.exists(ref.actor_id).extend(runs.plan_accept(run)).after(told))
+                    accepted = agents.exists(ref.actor_id).extend(runs.plan_accept(run)).extend(also or Changes())
+                    await database.commit(accepted.after(told))
             finally:
                 ref.release()
 
@@ -95,6 +99,37 @@ def resume_repeats_a_tool(patch):
     patch.setattr(Turn, "_interrupt", again)
 
 
+def result_without_intent(patch):
+    """A step that reaches outside is committed once, when its calls are over."""
+
+    async def nothing(_one, _work):
+        pass
+
+    patch.setattr(Turn, "_commit_intents", nothing)
+
+
+def failure_keeps_its_files(patch):
+    """What a tool left in its folder is kept, whatever became of the call."""
+    run = Bench.run
+
+    async def keep(one, job, context, text_of):
+        files = await one._files(job, context)
+        results = []
+
+        def text(result, changed):
+            results.append(result)
+            return text_of(result, changed)
+
+        outcome = await run(one, job, context, text)
+        if outcome.is_error:
+            left = results[0].files
+            planned, _ = workspace.plan_sync(context.tenant, context.agent_id, files, left, 0)
+            outcome.changes.extend(planned)
+        return outcome
+
+    patch.setattr(Bench, "run", keep)
+
+
 def overlay_not_seen(patch):
     """A call of a step reads what is stored, without what the calls before it planned."""
     patch.setattr(turn, "View", lambda database, _planned=None: View(database))
@@ -120,6 +155,17 @@ def earlier_runs_come_later(patch):
         pass
 
     patch.setattr(AgentActor, "_finish_earlier", ignore)
+
+
+def reminder_noted_apart(patch):
+    """A reminder's message is accepted in one commit, and noted as sent in another."""
+    send = Scheduling._send
+
+    async def noted_apart(self, reminder, fired):
+        await send(self, reminder, Changes())
+        await self._database.commit(fired)
+
+    patch.setattr(Scheduling, "_send", noted_apart)
 
 
 def recovery_forgets(patch):

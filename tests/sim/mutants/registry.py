@@ -24,7 +24,7 @@ MUTANTS = (
         plants=(actors.no_fence,),
         breaks=("epoch never falls",),
         scenarios=_TAKEOVERS,
-        recorded=("restart-storm", 2),
+        recorded=("partition", 4),
     ),
     Mutant(
         "no fence, and positions need not be unique",
@@ -40,6 +40,13 @@ MUTANTS = (
         breaks=("acknowledged messages stay",),
         scenarios=_CRASHES,
         recorded=("runs-resume", 1),
+    ),
+    Mutant(
+        "a reminder is noted apart from its run",
+        plants=(turns.reminder_noted_apart,),
+        breaks=("each reminder is done once",),
+        scenarios=("reminders-under-crash",),
+        recorded=("reminders-under-crash", 4),
     ),
     Mutant(
         "event before commit",
@@ -77,11 +84,25 @@ MUTANTS = (
         recorded=("runs-resume", 4),
     ),
     Mutant(
+        "a result without its intent",
+        plants=(turns.result_without_intent,),
+        breaks=("no tool runs twice",),
+        scenarios=("runs-resume", "restart-storm"),
+        recorded=("runs-resume", 4),
+    ),
+    Mutant(
+        "a failed call keeps its files",
+        plants=(turns.failure_keeps_its_files,),
+        breaks=("files are of calls that succeeded",),
+        scenarios=("bad-provider", "everything"),
+        recorded=("bad-provider", 1),
+    ),
+    Mutant(
         "double activation",
         plants=(actors.double_activation,),
         breaks=("one activation",),
         scenarios=("hot-agent", "runs-resume"),
-        recorded=("runs-resume", 1),
+        recorded=("runs-resume", 4),
     ),
     Mutant(
         "double activation, and no fence",
@@ -132,7 +153,7 @@ MUTANTS = (
         plants=(actors.kept_after_unknown_commit, *_NO_POSITION),
         breaks=("acknowledged messages stay", "runs reach an end", "epoch never falls", "histories have no gaps"),
         scenarios=("hot-agent",),
-        recorded=("hot-agent", 13),
+        recorded=("hot-agent", 40),
         harmless=((actors.kept_after_unknown_commit,), _NO_POSITION),
     ),
     Mutant(
@@ -140,7 +161,7 @@ MUTANTS = (
         plants=(actors.retried_run_loses_its_place, turns.earlier_runs_come_later),
         breaks=("turns are serial", "messages keep their order"),
         scenarios=("hot-agent",),
-        recorded=("hot-agent", 13),
+        recorded=("hot-agent", 14),
         harmless=((actors.retried_run_loses_its_place,), (turns.earlier_runs_come_later,)),
     ),
     Mutant(
@@ -190,6 +211,6 @@ MUTANTS = (
         plants=(analyst.failure_is_an_empty_result,),
         breaks=("no number is wrong",),
         scenarios=("questions-under-crash",),
-        recorded=("questions-under-crash", 8),
+        recorded=("questions-under-crash", 3),
     ),
 )
