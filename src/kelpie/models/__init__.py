@@ -5,6 +5,7 @@ settings.py         ModelSettings: which providers are configured
 providers.py        Provider rows; configured_providers(settings)
 windows.py          how large well-known models' windows are
 registry.py         Models: register, resolve a handle, list
+payload.py          what exactly a model would be sent
 scripted.py         directives in a message → a scripted reply; ScriptedModel
 scripted_wire.py    the same replies as bytes of both wires
 scripted_server.py  the same replies over sockets, for tests, benchmarks and acceptance runs

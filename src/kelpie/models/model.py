@@ -25,3 +25,4 @@ class ModelCard(msgspec.Struct, frozen=True):
     output_tokens_max: int = 16_384
     version: str = ""  # the weights' version where known; goes into every step
     description: str = ""  # what a person should know before choosing it
+    instead_of: str | None = None  # the handle that was asked for, where this is the fallback for one nobody serves

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import msgspec
+
 from kelpie.errors import ModelError
 from kelpie.models import limits
 from kelpie.models.model import Model, ModelCard
@@ -40,8 +42,16 @@ class _Served:
 
 
 class Models:
-    def __init__(self, host: Host, transport: Transport, providers: Sequence[Provider] = ()) -> None:
+    """Models by handle.
+
+    fallback  the handle of what answers for agents whose own model nobody serves (`resolve_or_fall_back`)
+    """
+
+    def __init__(
+        self, host: Host, transport: Transport, providers: Sequence[Provider] = (), *, fallback: str | None = None
+    ) -> None:
         self._host = host
+        self._fallback = fallback
         self._registered: dict[str, tuple[ModelCard, Model]] = {}
         self._served: list[_Served] = []
         self._by_name: dict[str, _Served] = {}
@@ -76,6 +86,20 @@ class Models:
         if served is None or not name or len(handle) > limits.HANDLE_CHARS_MAX:
             raise self._unknown(handle[: limits.HANDLE_CHARS_MAX], prefix, name)
         return served.card(handle, name), served.wire
+
+    def resolve_or_fall_back(self, handle: str) -> tuple[ModelCard, Model]:
+        """As `resolve`, for a handle that an agent brought along: where nobody serves it, the configured fallback,
+        whose card then says what it stands in for. Raises ModelError("unknown_model")."""
+        try:
+            return self.resolve(handle)
+        except ModelError as error:
+            if self._fallback is None or error.model_error_kind != "unknown_model":
+                raise
+            try:
+                card, model = self.resolve(self._fallback)
+            except ModelError as second:
+                raise ModelError("unknown_model", f"{error}; and the fallback: {second}") from None
+            return msgspec.structs.replace(card, instead_of=handle), model
 
     async def list(self) -> list[ModelCard]:
         """Registered models, then what each provider lists. A provider that fails is logged and contributes what it

@@ -1,0 +1,129 @@
+"""Which tables and columns of Letta 0.16.7 are read, and what becomes of the others.
+
+Taken by inspection of its object-relational mapping: a fact about another program, and the only place that knows it.
+"""
+
+from typing import NamedTuple
+
+
+class Taken(NamedTuple):
+    """A table that is read.
+
+    key     names one of its rows
+    orders  its order of age
+    owned   holds for the rows of one organisation
+    """
+
+    columns: tuple[str, ...]
+    key: str = "id"
+    orders: str = "created_at NULLS FIRST, id"
+    owned: str = "organization_id = %s"
+
+
+class Left(NamedTuple):
+    """A table that is not taken, and why. `listed`: the report names each row, by `key`; else it counts them."""
+
+    why: str
+    key: str = "id"
+    listed: bool = True
+
+
+_OF_BLOCK = "block_id IN (SELECT id FROM block WHERE organization_id = %s)"
+_OF_AGENT = "agent_id IN (SELECT id FROM agents WHERE organization_id = %s)"
+TAKEN: dict[str, Taken] = {
+    "agents": Taken(
+        tuple(
+            """id organization_id agent_type name description system response_format metadata_ llm_config
+            embedding_config compaction_settings tool_rules message_buffer_autoclear enable_sleeptime timezone
+            max_files_open per_file_view_window_char_limit hidden project_id template_id base_template_id created_at
+            is_deleted""".split()
+        )
+    ),
+    "agents_tags": Taken(("agent_id", "tag"), "agent_id || '/' || tag", "tag", _OF_AGENT),
+    "agent_environment_variables": Taken(("id", "agent_id", "key", "value", "value_enc", "is_deleted"), orders="key"),
+    "block": Taken(
+        tuple(
+            """id organization_id label value limit description metadata_ read_only hidden is_template created_at
+            is_deleted""".split()
+        )
+    ),
+    "blocks_agents": Taken(
+        ("agent_id", "block_id", "block_label"), "agent_id || '/' || block_id", "block_label", _OF_AGENT
+    ),
+    "blocks_tags": Taken(
+        ("block_id", "tag", "is_deleted"),
+        "block_id || '/' || tag",
+        "tag",
+        "block_id IN (SELECT id FROM block WHERE organization_id = %s)",
+    ),
+    "tools": Taken(
+        tuple(
+            """id organization_id name tool_type description tags source_type source_code json_schema args_json_schema
+            return_char_limit pip_requirements npm_requirements default_requires_approval metadata_ created_at
+            is_deleted""".split()
+        )
+    ),
+    "tools_agents": Taken(("agent_id", "tool_id"), "agent_id || '/' || tool_id", "tool_id", _OF_AGENT),
+    "messages": Taken(
+        tuple(
+            """id organization_id agent_id conversation_id role text content name tool_calls tool_call_id tool_returns
+            otid approve approval_request_id denial_reason approvals created_at sequence_id is_deleted""".split()
+        ),
+        orders="sequence_id",
+    ),
+    "archives_agents": Taken(("agent_id", "archive_id"), "agent_id || '/' || archive_id", "archive_id", _OF_AGENT),
+    "archival_passages": Taken(
+        tuple("id organization_id archive_id text tags metadata_ embedding_config created_at is_deleted".split())
+    ),
+}
+
+_FOLDERS = "folders and their files are not brought over: upload them again"
+_CONVERSATIONS = "conversations beside an agent's own history are not brought over"
+_IDENTITIES = "identities are not brought over"
+_GROUPS = "groups are not brought over"
+_RECORDS = "a record of work that is done: what was said is in the messages"
+_MCP = "MCP servers are not brought over: add them again, with their keys"
+_PROVIDERS = "providers are settings of the server here"
+
+LEFT: dict[str, Left] = {
+    "archives": Left("an archive's passages go into the memory of its agents; the archive itself is not kept"),
+    "conversations": Left(_CONVERSATIONS),
+    "conversation_messages": Left(_CONVERSATIONS, listed=False),
+    "blocks_conversations": Left(_CONVERSATIONS, "conversation_id || '/' || block_id"),
+    "sources": Left(_FOLDERS),
+    "files": Left(_FOLDERS),
+    "file_contents": Left(_FOLDERS),
+    "source_passages": Left(_FOLDERS, listed=False),
+    "sources_agents": Left(_FOLDERS, "agent_id || '/' || source_id"),
+    "files_agents": Left(_FOLDERS),
+    "identities": Left(_IDENTITIES),
+    "identities_agents": Left(_IDENTITIES, "identity_id || '/' || agent_id"),
+    "identities_blocks": Left(_IDENTITIES, "identity_id || '/' || block_id"),
+    "groups": Left(_GROUPS),
+    "groups_agents": Left(_GROUPS, "group_id || '/' || agent_id"),
+    "groups_blocks": Left(_GROUPS, "group_id || '/' || block_id"),
+    "mcp_server": Left(_MCP),
+    "mcp_tools": Left(_MCP),
+    "mcp_oauth": Left(_MCP),
+    "providers": Left(_PROVIDERS),
+    "provider_models": Left(_PROVIDERS),
+    "sandbox_configs": Left("how tools run is a matter of this server and of each tool"),
+    "sandbox_environment_variables": Left("variables of all tools at once: give them to the agents that need them"),
+    "prompts": Left("prompts of its development environment"),
+    "organizations": Left("a tenant here is what an organisation is there: see --organization", listed=False),
+    "users": Left("everybody of a tenant sees its agents", listed=False),
+    "block_history": Left("earlier versions of blocks", listed=False),
+    "passage_tags": Left("the same tags are in the passages", listed=False),
+    "runs": Left(_RECORDS, listed=False),
+    "run_metrics": Left(_RECORDS, listed=False),
+    "steps": Left(_RECORDS, listed=False),
+    "step_metrics": Left(_RECORDS, listed=False),
+    "jobs": Left(_RECORDS, listed=False),
+    "job_messages": Left(_RECORDS, listed=False),
+    "provider_traces": Left(_RECORDS, listed=False),
+    "provider_trace_metadata": Left(_RECORDS, listed=False),
+    "llm_batch_job": Left(_RECORDS, listed=False),
+    "llm_batch_items": Left(_RECORDS, listed=False),
+}
+# Of the server's own housekeeping: no rows of anybody's.
+IGNORED = frozenset(("alembic_version",))

@@ -1,0 +1,119 @@
+"""An agent as it leaves: all that belongs to it, read page by page, its messages newest first until it is full."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from kelpie.actors.reminders import list_reminders
+from kelpie.agents import profile
+from kelpie.agents.agent import Agent, actor_id
+from kelpie.agents.context import estimate_tokens
+from kelpie.agents.profile import Profile
+from kelpie.agents.scheduling import TOPIC, Mailing, Schedule
+from kelpie.models.model import ModelCard
+from kelpie.moving import limits
+from kelpie.trajectories import messages
+from kelpie.trajectories.records import StoredMessage
+from umi import archival
+from umi.entity import Fact
+from umi.storage import Page, View
+
+
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    recent    the messages that its model is shown now, the system message first; `older` those before, oldest first
+    left_out  how many messages and facts had no room, and how many folders stay here: {"messages": 12}
+    """
+
+    profile: Profile
+    recent: list[StoredMessage] = []
+    older: list[StoredMessage] = []
+    facts: list[Fact] = []
+    schedules: list[Schedule] = []
+    left_out: dict[str, int] = {}
+
+
+async def pack(
+    view: View,
+    tenant: str,
+    agent_id: str,
+    card_of: Callable[[Agent], ModelCard],
+    *,
+    without_messages: bool = False,
+) -> Packed:
+    """Facts of a memory that the agent shares with others stay where they are. Raises NotFound."""
+    found = await profile.read(view, tenant, agent_id)
+    room = limits.PACKED_BYTES_MAX
+    facts, left_out, room = await _facts(view, tenant, agent_id, room)
+    told: list[StoredMessage] = []
+    if not without_messages:
+        told, missing = await _messages(view, tenant, agent_id, room)
+        left_out |= {"messages": missing} if missing else {}
+    if found.folders:
+        left_out |= {"folders": len(found.folders)}
+    start = _recent_from(found, told, card_of(found.agent))
+    first = [told[0]] if start > 0 and told[0].body.role == "system" and told[0].position == 0 else []
+    return Packed(
+        profile=found,
+        recent=[*first, *told[start:]],
+        older=told[len(first) : start],
+        facts=facts,
+        schedules=await _schedules(view, tenant, agent_id),
+        left_out=left_out,
+    )
+
+
+def _recent_from(found: Profile, told: list[StoredMessage], card: ModelCard) -> int:
+    """Where the context begins: as `agents.context` fills it, but for what prompt and tools take."""
+    budget, start = found.agent.context_window_tokens or card.context_window_tokens, len(told)
+    while start > 0 and (budget := budget - estimate_tokens(told[start - 1].body)) >= 0:
+        start -= 1
+    while start < len(told) and told[start].body.role == "tool":
+        start += 1
+    return start
+
+
+async def _messages(view: View, tenant: str, agent_id: str, room: int) -> tuple[list[StoredMessage], int]:
+    """The newest messages that have room, oldest first, and how many have none. What is left never begins with the
+    answer to a call that is not there."""
+    taken: list[StoredMessage] = []
+    before: str | None = None
+    while len(taken) < limits.PARCEL_MESSAGES_MAX:
+        page = Page(limit=limits.PACKED_PAGE_ITEMS, after=before, ascending=False)
+        found = await messages.list_messages(view, tenant, page, agent_id=agent_id)
+        for one in found:
+            room -= len(msgspec.json.encode(one.body))
+            if room < 0 or len(taken) >= limits.PARCEL_MESSAGES_MAX:
+                break
+            taken.append(one)
+        if room < 0 or len(found) < limits.PACKED_PAGE_ITEMS:
+            break
+        before = found[-1].id
+    while taken and taken[-1].body.role == "tool":
+        taken.pop()
+    oldest = taken[-1].position if taken else 0
+    return taken[::-1], oldest
+
+
+async def _facts(view: View, tenant: str, agent_id: str, room: int) -> tuple[list[Fact], dict[str, int], int]:
+    taken: list[Fact] = []
+    after: str | None = None
+    while len(taken) < limits.PARCEL_FACTS_MAX:
+        page = Page(limit=limits.PACKED_PAGE_ITEMS, after=after)
+        found = await archival.list_facts(view, tenant, agent_id, page)
+        for one in found:
+            room -= len(msgspec.json.encode(one))
+            if room < 0 or len(taken) >= limits.PARCEL_FACTS_MAX:
+                break
+            taken.append(one)
+        if room < 0 or len(found) < limits.PACKED_PAGE_ITEMS:
+            break
+        after = found[-1].id
+    missing = await archival.count(view, tenant, agent_id) - len(taken)
+    return taken, {"facts": missing} if missing else {}, max(room, 0)
+
+
+async def _schedules(view: View, tenant: str, agent_id: str) -> list[Schedule]:
+    page = Page(limit=limits.PARCEL_SCHEDULES_MAX)
+    found = await list_reminders(view, actor_id(tenant, agent_id), TOPIC, page)
+    return [Schedule(one, msgspec.convert(one.body, Mailing)) for one in found]

@@ -1,0 +1,224 @@
+"""A database as Letta 0.16.7 has it: its tables, with the columns that matter, and rows of every kind."""
+
+import json
+import uuid
+
+import psycopg
+
+AT = "2026-03-01T10:00:00+00:00"
+ORG, OTHER = (f"org-0000000{number}-0000-4000-8000-000000000000" for number in (0, 1))
+_COMMON = "created_at timestamptz DEFAULT now(), is_deleted boolean NOT NULL DEFAULT false, organization_id text"
+TABLES = {
+    "organizations": "id text PRIMARY KEY, name text, created_at timestamptz DEFAULT now(), is_deleted boolean",
+    "users": f"id text PRIMARY KEY, name text, {_COMMON}",
+    "agents": f"""id text PRIMARY KEY, agent_type text, name text, description text, system text, message_ids json,
+        response_format json, metadata_ json, llm_config json, embedding_config json, compaction_settings json,
+        tool_rules json, message_buffer_autoclear boolean NOT NULL DEFAULT false, enable_sleeptime boolean,
+        timezone text, max_files_open integer, per_file_view_window_char_limit integer, hidden boolean,
+        project_id text, template_id text, base_template_id text, {_COMMON}""",
+    "agents_tags": "agent_id text NOT NULL REFERENCES agents, tag text NOT NULL, PRIMARY KEY (agent_id, tag)",
+    "agent_environment_variables": f"""id text PRIMARY KEY, agent_id text REFERENCES agents, key text, value text,
+        value_enc text, description text, {_COMMON}""",
+    "block": f"""id text PRIMARY KEY, label text NOT NULL, value text NOT NULL, "limit" integer NOT NULL,
+        description text, metadata_ json, read_only boolean NOT NULL DEFAULT false, hidden boolean,
+        is_template boolean NOT NULL DEFAULT false, {_COMMON}""",
+    "blocks_agents": """agent_id text REFERENCES agents, block_id text REFERENCES block, block_label text,
+        PRIMARY KEY (agent_id, block_id, block_label)""",
+    "blocks_tags": f"block_id text REFERENCES block, tag text, {_COMMON}, PRIMARY KEY (block_id, tag)",
+    "tools": f"""id text PRIMARY KEY, name text NOT NULL, tool_type text NOT NULL, description text,
+        tags json NOT NULL DEFAULT '[]', source_type text NOT NULL DEFAULT 'python', source_code text, json_schema json,
+        args_json_schema json, return_char_limit integer, pip_requirements json, npm_requirements json,
+        default_requires_approval boolean, metadata_ json, {_COMMON}""",
+    "tools_agents": "agent_id text REFERENCES agents, tool_id text REFERENCES tools, PRIMARY KEY (agent_id, tool_id)",
+    "messages": f"""id text PRIMARY KEY, agent_id text REFERENCES agents, conversation_id text, role text NOT NULL,
+        text text, content json, name text, tool_calls json NOT NULL DEFAULT '[]', tool_call_id text,
+        tool_returns json, otid text, approve boolean, approval_request_id text, denial_reason text, approvals json,
+        sequence_id bigint NOT NULL UNIQUE, {_COMMON}""",
+    "archives": f"id text PRIMARY KEY, name text, description text, {_COMMON}",
+    "archives_agents": "agent_id text REFERENCES agents, archive_id text, PRIMARY KEY (agent_id, archive_id)",
+    "archival_passages": f"""id text PRIMARY KEY, archive_id text REFERENCES archives, text text NOT NULL, tags json,
+        metadata_ json, embedding_config json, embedding real[], {_COMMON}""",
+    "groups": f"id text PRIMARY KEY, description text, {_COMMON}",
+    "groups_agents": "group_id text, agent_id text",
+    "identities": f"id text PRIMARY KEY, name text, {_COMMON}",
+    "sources": f"id text PRIMARY KEY, name text, {_COMMON}",
+    "steps": f"id text PRIMARY KEY, {_COMMON}",
+    "alembic_version": "version_num text",
+    "their_own_table": "id text",
+}
+
+
+def new_id(prefix, number):
+    return f"{prefix}-{uuid.UUID(int=number, version=4)}"
+
+
+class LettaDatabase:
+    """`url` of a database of its own, empty or a copy of `like`; `add(table, **row)` writes one."""
+
+    def __init__(self, server, name, like="template1"):
+        self.name = name
+        self._admin = psycopg.connect(server.url(), autocommit=True)
+        self._admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}" STRATEGY file_copy')
+        self.url = server.url(name)
+        self.connection = psycopg.connect(self.url, autocommit=True)
+        self._sequence = 100
+
+    def make(self):
+        self.connection.execute(";".join(f'CREATE TABLE "{table}" ({columns})' for table, columns in TABLES.items()))
+        return self
+
+    def close(self):
+        self.connection.close()
+        self._admin.close()
+
+    def add(self, table, **row):
+        columns = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join(["%s"] * len(row))
+        values = [json.dumps(value) if isinstance(value, dict | list) else value for value in row.values()]
+        self.connection.execute(f'INSERT INTO "{table}" ({columns}) VALUES ({marks})', values)
+
+    def say(self, agent_id, number, role, text=None, **fields):
+        self._sequence += 1
+        content = [] if text is None else [{"type": "text", "text": text}]
+        row = {"content": content, "tool_calls": [], "created_at": f"2026-03-01T10:{number:02d}:00+00:00"} | fields
+        row = {"organization_id": ORG, "sequence_id": self._sequence} | row
+        self.add("messages", id=new_id("message", number), agent_id=agent_id, role=role, **row)
+
+
+SOURCE = '''\
+def {name}(city: str) -> str:
+    """Say how warm it is.
+
+    Args:
+        city: Where.
+    """
+    return city
+'''
+CONFIG = {
+    "model": "gpt-4o-mini",
+    "model_endpoint_type": "openai",
+    "context_window": 32000,
+    "handle": "openai/gpt-4o-mini",
+    "temperature": 1.0,
+    "reasoning_effort": "high",
+}
+ADA, BEN, GONE, VOICE = (new_id("agent", number) for number in (1, 2, 3, 4))
+HUMAN, TEAM, LONG, DEAD = (new_id("block", number) for number in (1, 2, 3, 4))
+LOOKUP, SEARCH, WEB, BROKEN = (new_id("tool", number) for number in (1, 2, 3, 4))
+ARCHIVE, LONELY = (new_id("archive", number) for number in (1, 2))
+
+
+def furnish(database, embedding="{0.1}"):
+    """Two agents that share a block and an archive, one that was deleted, one of a kind that can't run here."""
+    add = database.add
+    add("organizations", id=ORG, name="org")
+    add("users", id="user-1", name="u", organization_id=ORG)
+    add("alembic_version", version_num="abc")
+    add("their_own_table", id="x")
+    for agent_id, name, fields in (
+        (ADA, "Ada's helper", {"tool_rules": [{"type": "exit_loop", "tool_name": "lookup"}], "metadata_": {"team": 1}}),
+        (BEN, "Ben/Bot", {}),
+        (GONE, "Gone", {"is_deleted": True}),
+        (VOICE, "Voice", {"agent_type": "voice_convo_agent"}),
+    ):
+        row = {"agent_type": "letta_v1_agent", "system": "Help.", "llm_config": CONFIG, "timezone": "Europe/Oslo"}
+        row |= {"organization_id": ORG, "created_at": AT}
+        add("agents", id=agent_id, name=name, **(row | fields))
+    add("agents_tags", agent_id=ADA, tag="weather")
+    for key, value, sealed in (("KEY", "", "plain-value-1"), ("SEALED", "<encrypted>", _sealed()), ("PATH", "x", None)):
+        number = {"KEY": 1, "SEALED": 2, "PATH": 3}[key]
+        row = {"id": new_id("agent-env", number), "agent_id": ADA, "organization_id": ORG}
+        add("agent_environment_variables", key=key, value=value, value_enc=sealed, **row)
+    _blocks_and_tools(add)
+    _archives(add, embedding)
+    _messages(database)
+    add("groups", id="group-1", organization_id=ORG)
+    add("groups_agents", group_id="group-1", agent_id=ADA)
+    add("identities", id="identity-1", name="Ada", organization_id=ORG)
+    add("sources", id="source-1", name="Manuals", organization_id=ORG)
+    add("steps", id="step-1", organization_id=ORG)
+    return database
+
+
+def _sealed():
+    """A secret as Letta encrypts it, by the description of its format."""
+    import base64
+    import hashlib
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    salt, nonce = b"s" * 16, b"n" * 12
+    key = hashlib.pbkdf2_hmac("sha256", b"master-key", salt, 100_000, 32)
+    return base64.b64encode(salt + nonce + AESGCM(key).encrypt(nonce, b"sealed-value-2", None)).decode()
+
+
+def _blocks_and_tools(add):
+    for block_id, label, value, fields in (
+        (HUMAN, "human", "Ada", {"metadata_": {"a": 1}, "description": "who"}),
+        (TEAM, "team", "We", {"read_only": True}),
+        (LONG, "long", "xxxx", {"limit": 2}),
+        (DEAD, "dead", "x", {"is_deleted": True}),
+    ):
+        row = {"limit": 2000, "organization_id": ORG, "created_at": AT} | fields
+        add("block", id=block_id, label=label, value=value, **row)
+    add("blocks_tags", block_id=HUMAN, tag="people", organization_id=ORG)
+    add("blocks_tags", block_id=LONG, tag="lost", organization_id=ORG)
+    for agent_id, block_id, label in (
+        (ADA, HUMAN, "human"),
+        (ADA, TEAM, "team"),
+        (BEN, TEAM, "team"),
+        (BEN, LONG, "long"),
+    ):
+        add("blocks_agents", agent_id=agent_id, block_id=block_id, block_label=label)
+    lookup = {"source_code": SOURCE.format(name="lookup"), "tags": ["t"], "return_char_limit": 100}
+    for tool_id, name, kind, fields in (
+        (LOOKUP, "lookup", "custom", lookup),
+        (SEARCH, "conversation_search", "letta_core", {}),
+        (WEB, "web_of_theirs", "letta_builtin", {}),
+        (BROKEN, "broken", "custom", {"source_code": "def ("}),
+    ):
+        add("tools", id=tool_id, name=name, tool_type=kind, organization_id=ORG, created_at=AT, **fields)
+    for agent_id, tool_id in ((ADA, LOOKUP), (ADA, SEARCH), (ADA, WEB), (VOICE, LOOKUP)):
+        add("tools_agents", agent_id=agent_id, tool_id=tool_id)
+
+
+def _archives(add, embedding):
+    for archive_id in (ARCHIVE, LONELY):
+        add("archives", id=archive_id, name="notes", organization_id=ORG)
+    for agent_id in (ADA, BEN):
+        add("archives_agents", agent_id=agent_id, archive_id=ARCHIVE)
+    for number, archive_id, text, fields in (
+        (1, ARCHIVE, "The key is under the mat", {"tags": ["home"], "metadata_": {"a": 1}, "embedding": embedding}),
+        (2, ARCHIVE, "Deleted", {"is_deleted": True}),
+        (3, LONELY, "Nobody's", {}),
+        (4, ARCHIVE, " ", {}),
+    ):
+        row = {"organization_id": ORG, "created_at": AT, "metadata_": {}} | fields
+        add("archival_passages", id=new_id("passage", number), archive_id=archive_id, text=text, **row)
+
+
+def _call(call_id):
+    return {"id": call_id, "type": "function", "function": {"name": "lookup", "arguments": '{"city": "Oslo"}'}}
+
+
+def _messages(database):
+    say = database.say
+    say(ADA, 1, "system", "compiled")
+    say(ADA, 2, "user", "How warm is it?")
+    thought = [
+        {"type": "reasoning", "is_native": True, "reasoning": "Look it up.", "signature": "s"},
+        {"type": "text", "text": "A moment."},
+    ]
+    say(ADA, 3, "assistant", content=thought, tool_calls=[_call("a"), _call("b")])
+    answered = {"a": "success", "b": "error"}.items()
+    returns = [{"tool_call_id": one, "status": status, "func_response": f"{one}!"} for one, status in answered]
+    say(ADA, 4, "tool", tool_call_id="a", tool_returns=returns)
+    say(ADA, 5, "assistant", "Four degrees.")
+    say(ADA, 6, "user", "deleted", is_deleted=True)
+    say(ADA, 7, "user", "in a conversation", conversation_id="conv-1")
+    say(ADA, 8, "tool", "of nobody", tool_call_id="z")
+    say(ADA, 9, "wizard", "unknown role")
+    say(ADA, 10, "user", "Again?")
+    say(ADA, 11, "approval", tool_calls=[_call("c")])
+    say(GONE, 12, "user", "of an agent that is gone")

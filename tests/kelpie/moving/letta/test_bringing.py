@@ -1,0 +1,262 @@
+"""A Letta database comes over whole, twice without doubling, and says of every row that does not why."""
+
+import json
+
+import pytest
+from tests.kelpie.moving.letta import database as there
+from tests.kelpie.moving.letta.database import ADA, ARCHIVE, BEN, GONE, HUMAN, LOOKUP, ORG, OTHER, TEAM, VOICE, new_id
+
+from kelpie.agents import agent as agents
+from kelpie.agents import profile
+from kelpie.errors import InvalidInput, SourceUnavailable, StoreError
+from kelpie.moving import limits
+from kelpie.moving.letta.reading import opened
+from kelpie.tools import custom, secrets
+from kelpie.trajectories import messages
+from umi import archival, core
+from umi.dst.ids import named_uuid
+from umi.storage import Page
+
+
+async def test_agents_come_with_all_that_belongs_to_them(letta, store):
+    await store.bring(letta.url)
+    ada = await profile.read(store.view, "default", ADA)
+    assert (ada.agent.name, ada.agent.model, ada.agent.tags) == ("Ada's helper", "openai/gpt-4o-mini", ["weather"])
+    assert (ada.agent.timezone, ada.agent.metadata) == ("Europe/Oslo", {"team": 1})
+    assert ada.agent.context_window_tokens == 32_000
+    assert ada.agent.extras["tool_rules"] == [{"type": "exit_loop", "tool_name": "lookup"}]
+    assert ada.agent.created_at_ms == 1_772_359_200_000
+    assert not ada.agent.memory.recall
+    assert [block.id for block in ada.blocks] == [HUMAN, TEAM]
+    assert (ada.blocks[0].tags, ada.blocks[0].metadata, ada.blocks[0].description) == (["people"], {"a": 1}, "who")
+    assert [(tool.name, tool.id) for tool in ada.tools if tool.tool_type == custom.CUSTOM] == [("lookup", LOOKUP)]
+    assert "conversation_search" in [tool.name for tool in ada.tools]
+
+
+async def test_blocks_that_are_shared_stay_shared(letta, store):
+    await store.bring(letta.url)
+    assert sorted(await core.scopes_of(store.view, "default", TEAM)) == [ADA, BEN]
+
+
+async def test_messages_come_in_their_order_with_calls_returns_and_reasoning(letta, store):
+    await store.bring(letta.url)
+    found = await messages.list_messages(store.view, "default", Page(limit=50), agent_id=ADA)
+    said = [(one.body.role, one.body.text) for one in found]
+    assert said[0][0] == "system"
+    assert "AGENT_ID" in said[0][1]  # compiled here, not theirs
+    assert said[1:7] == [
+        ("user", "How warm is it?"),
+        ("assistant", "A moment."),
+        ("tool", "a!"),
+        ("tool", "b!"),
+        ("assistant", "Four degrees."),
+        ("user", "Again?"),
+    ]
+    asked, first, second = found[2].body, found[3], found[4]
+    assert (asked.reasoning, asked.reasoning_signature) == ("Look it up.", "s")
+    assert [call.id for call in asked.tool_calls] == ["a", "b"]
+    assert (first.body.tool_call_id, first.body.name, first.body.is_error) == ("a", "lookup", False)
+    assert (second.body.tool_call_id, second.body.is_error) == ("b", True)
+    assert first.id == new_id("message", 4)  # kept
+    assert [one.position for one in found] == list(range(len(found)))
+    assert (found[-1].body.role, found[-1].body.tool_call_id) == ("tool", "c")  # the approval nobody gave
+    assert "interrupted" in found[-1].body.text
+
+
+async def test_passages_become_facts_of_each_agent_that_had_them(letta, store):
+    await store.bring(letta.url)
+    (ada,) = await archival.list_facts(store.view, "default", ADA, Page(limit=10))
+    (ben,) = await archival.list_facts(store.view, "default", BEN, Page(limit=10))
+    assert (ada.text, ada.tags, ada.metadata) == ("The key is under the mat", ["home"], {"a": 1})
+    assert ada.id == new_id("passage", 1)
+    assert ada.valid_from_ms == 1_772_359_200_000
+    assert (ben.text, ben.id) == (ada.text, f"passage-{named_uuid(f'{ada.id}/{BEN}')}")
+
+
+async def test_secrets_come_in_the_clear_and_sealed_ones_with_the_key(letta, store):
+    brought = await store.bring(letta.url)
+    assert dict((await secrets.of_agent(store.view, "default", ADA)).values) == {"KEY": "plain-value-1"}
+    (why,) = brought.why("agent_environment_variables", new_id("agent-env", 2))
+    assert "LETTA_ENCRYPTION_KEY" in why
+    assert "PATH" in brought.why("agent_environment_variables", new_id("agent-env", 3))[0]
+    assert "sealed-value-2" not in json.dumps(brought.lines)
+    await store.bring(letta.url, tenant="second", encryption_key="master-key")
+    found = dict((await secrets.of_agent(store.view, "second", ADA)).values)
+    assert found == {"KEY": "plain-value-1", "SEALED": "sealed-value-2"}
+
+
+async def test_a_wrong_key_opens_nothing(letta, store):
+    brought = await store.bring(letta.url, encryption_key="another")
+    assert brought.why("agent_environment_variables", new_id("agent-env", 2))
+
+
+async def test_every_row_that_does_not_come_is_named_with_its_reason(letta, store):
+    brought = await store.bring(letta.url)
+    for table, row, says in (
+        ("agents", GONE, "deleted there"),
+        ("agents", VOICE, "can't run here"),
+        ("tools_agents", f"{VOICE}/{LOOKUP}", "its agent is not taken"),
+        ("messages", new_id("message", 12), "its agent is not taken"),
+        ("messages", new_id("message", 1), "compiled anew"),
+        ("messages", new_id("message", 6), "deleted there"),
+        ("messages", new_id("message", 7), "conversation"),
+        ("messages", new_id("message", 8), "answers no call"),
+        ("messages", new_id("message", 9), "no role 'wizard'"),
+        ("block", there.LONG, "the value of block 'long'"),
+        ("block", there.DEAD, "deleted there"),
+        ("blocks_agents", f"{BEN}/{there.LONG}", "its block is not taken"),
+        ("tools", there.WEB, "not part of this server"),
+        ("tools", there.BROKEN, "not Python"),
+        ("tools_agents", f"{ADA}/{there.WEB}", "its tool is not taken"),
+        ("archival_passages", new_id("passage", 2), "deleted there"),
+        ("archival_passages", new_id("passage", 3), "no agent that is taken has its archive"),
+        ("archival_passages", new_id("passage", 4), "not blank"),
+        ("archives", ARCHIVE, "the archive itself is not kept"),
+        ("groups", "group-1", "groups"),
+        ("groups_agents", f"group-1/{ADA}", "groups"),
+        ("identities", "identity-1", "identities"),
+        ("sources", "source-1", "folders"),
+    ):
+        (why,) = brought.why(table, row)
+        assert says in why, (table, row)
+    counted = {(line["table"], line["rows"]) for line in brought.lines if "rows" in line}
+    assert {("steps", 1), ("their_own_table", 1), ("archival_passages (embedding)", 1)} <= counted
+    assert brought.report.unaccounted() == {}
+    remarks = json.dumps(brought.lines)
+    assert "its name had characters" in remarks
+    assert "reasoning_effort" in remarks
+    assert "copied for each of them" in remarks
+
+
+async def test_brought_twice_it_is_there_once_and_said_so(letta, store):
+    first = await store.bring(letta.url)
+    before = await _all_rows(store)
+    again = await store.bring(letta.url)
+    assert await _all_rows(store) == before
+    assert sum(again.report.taken.values()) == 0
+    assert again.report.unaccounted() == {}
+    for table in ("agents", "block", "agents_tags"):
+        assert again.report.already[table] == first.report.taken[table]
+
+
+async def test_what_came_and_was_used_since_is_left_alone(letta, store):
+    await store.bring(letta.url)
+    await agents.edit(store.view, "default", ADA, 1, {"name": "Renamed"})
+    await store.bring(letta.url)
+    assert (await agents.get(store.view, "default", ADA)).name == "Renamed"
+
+
+async def test_a_rehearsal_reports_the_same_and_writes_nothing(letta, store):
+    before = await _all_rows(store)
+    rehearsed = await store.bring(letta.url, is_rehearsal=True)
+    after = await _all_rows(store)
+    assert {table: rows for table, rows in after.items() if table != "tool"} == {
+        table: rows for table, rows in before.items() if table != "tool"
+    }
+    real = await store.bring(letta.url)
+    assert rehearsed.report.taken == real.report.taken
+    assert rehearsed.report.missed == real.report.missed
+
+
+async def test_a_run_that_is_broken_off_leaves_no_half_agent_and_the_next_completes_it(letta, store, monkeypatch):
+    monkeypatch.setattr(limits, "DATABASE_BATCH_ROWS", 2)
+    commit, counted = store.database.commit, []
+
+    async def failing(changes):
+        counted.append(changes)
+        if any("INSERT INTO agent " in write.sql for write in changes.writes):
+            raise StoreError("the power went")
+        await commit(changes)
+
+    monkeypatch.setattr(store.database, "commit", failing)
+    with pytest.raises(StoreError):
+        await store.bring(letta.url)
+    monkeypatch.setattr(store.database, "commit", commit)
+    assert await messages.list_messages(store.view, "default", Page(limit=50), agent_id=ADA)  # it had begun
+    assert await agents.count(store.view, "default") == 0
+    await store.bring(letta.url)
+    found = await messages.list_messages(store.view, "default", Page(limit=50), agent_id=ADA)
+    assert [one.position for one in found if one.position] == list(range(1, len(found)))
+    assert len(await archival.list_facts(store.view, "default", ADA, Page(limit=10))) == 1
+
+
+async def test_a_long_history_is_read_and_written_in_batches(letta, store, monkeypatch):
+    row = {"agent_id": BEN, "role": "user", "tool_calls": [], "created_at": there.AT, "organization_id": ORG}
+    for number in range(1_000, 1_300):
+        content = [{"type": "text", "text": f"m {number}"}]
+        letta.add("messages", id=new_id("message", number), content=content, sequence_id=number, **row)
+    monkeypatch.setattr(limits, "DATABASE_BATCH_ROWS", 50)
+    sizes, commit = [], store.database.commit
+
+    async def watching(changes):
+        sizes.append(sum("INSERT INTO message " in write.sql for write in changes.writes))
+        await commit(changes)
+
+    monkeypatch.setattr(store.database, "commit", watching)
+    await store.bring(letta.url)
+    assert max(sizes) <= 52
+    found = await messages.latest(store.view, "default", BEN, 1_000)
+    assert [one.body.text for one in found[1:]] == [f"m {number}" for number in range(1_000, 1_300)]
+
+
+async def test_several_organisations_are_brought_one_by_one(letta, store):
+    letta.add("organizations", id=OTHER, name="other")
+    cleo = new_id("agent", 9)
+    row = {"agent_type": "letta_v1_agent", "llm_config": there.CONFIG, "organization_id": OTHER}
+    letta.add("agents", id=cleo, name="Cleo", **row)
+    with pytest.raises(InvalidInput, match="2 organisations"):
+        await store.bring(letta.url)
+    with pytest.raises(InvalidInput, match="no organisation"):
+        await store.bring(letta.url, organization="org-x")
+    brought = await store.bring(letta.url, organization=OTHER, tenant="others")
+    assert [one.id for one in await agents.list_agents(store.view, "others", Page(limit=9))] == [cleo]
+    assert brought.report.unaccounted() == {}
+    assert await agents.count(store.view, "default") == 0
+
+
+async def test_a_tool_whose_name_is_taken_here_is_the_one_agents_get(letta, store):
+    draft = custom.ToolDraft(source_code=there.SOURCE.format(name="lookup"))
+    ours, changes = await custom.plan_create(store.view, store.host, "default", draft)
+    await store.database.commit(changes)
+    brought = await store.bring(letta.url)
+    ada = await profile.read(store.view, "default", ADA)
+    assert ours.id in [tool.id for tool in ada.tools]
+    assert any("here already" in line.get("remark", "") for line in brought.lines)
+
+
+async def test_another_database_is_refused_before_anything_is_read(empty, store):
+    with pytest.raises(InvalidInput, match=r"no database of Letta 0\.16.*agent_"):
+        await store.bring(empty.url)
+
+
+async def test_an_older_schema_is_refused_by_the_column_it_lacks(letta, store):
+    letta.connection.execute("ALTER TABLE messages DROP COLUMN approvals")
+    with pytest.raises(InvalidInput, match=r"messages\.approvals"):
+        await store.bring(letta.url)
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "postgresql://", "x"])
+async def test_an_address_of_another_kind_is_refused(store, url):
+    with pytest.raises(InvalidInput, match="postgresql://"):
+        await store.bring(url)
+
+
+@pytest.mark.parametrize(
+    "address", ["ada:sesame@127.0.0.1:1/letta", "ada:open/sesame@127.0.0.1:1/x", "ada:a@sesame:x@h"]
+)
+async def test_a_server_that_does_not_answer_is_said_without_the_password(store, address):
+    with pytest.raises(SourceUnavailable) as refused:
+        await store.bring(f"postgresql+asyncpg://{address}")
+    assert "sesame" not in str(refused.value)
+
+
+async def test_the_database_can_not_be_written_while_it_is_read(letta):
+    with pytest.raises(SourceUnavailable, match="read-only"):
+        async with opened(letta.url) as source:
+            await source._connection.execute("DELETE FROM messages")
+    assert letta.connection.execute("SELECT count(*) FROM messages").fetchone() == (12,)
+
+
+async def _all_rows(store):
+    tables = ("agent", "block", "block_scope", "message", "fact", "agent_tool", "agent_secret", "tool")
+    return {table: (await store.view.fetch(f"SELECT count(*) FROM {table}"))[0][0] for table in tables}
