@@ -21,6 +21,7 @@ SETTING = re.compile(r"\bKELPIE_[A-Z_]+\b")
 OTHER_SETTINGS = {
     "KELPIE_REQUIRE": "tests/README.md",
     "KELPIE_SECRET_": "docs/configuration.md: how the names of passwords begin",
+    "KELPIE_SECRET_MCP_": "docs/configuration.md: how the names of MCP servers' secrets begin",
     "KELPIE_URL": "kelpie --help",
     "KELPIE_KEY": "kelpie --help",
 }
@@ -144,7 +145,7 @@ def test_every_setting_a_page_names_is_read(page):
 
 def test_the_page_of_settings_lists_all_of_them_in_their_order():
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE) == list(VARIABLES)
+    assert re.findall(r"^\| `([A-Z0-9_]+)` \|", text, re.MULTILINE) == list(VARIABLES)
 
 
 def test_the_readme_of_the_tests_lists_what_a_machine_may_lack():

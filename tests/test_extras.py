@@ -25,23 +25,28 @@ pytestmark = pytest.mark.slow
 ROOMS = {
     "base": "umi.dst umi.storage umi.wire umi.core umi.working umi.filters umi.index umi.archival umi.embed umi.evolve"
     " umi.extract umi.hygiene umi.promote umi.retrieve umi.portable umi.memory umi.sync umi.serve.client"
-    " kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.sandbox"
+    " kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.files kelpie.sandbox"
     " kelpie.trajectories kelpie.tools kelpie.agents",
     "cli": "kelpie.cli umi.cli",
     "server": "umi.serve umi.mcp kelpie.cli kelpie.api kelpie.server kelpie.simulate",
     "analyst": "kelpie.analyst",
     "demo": "umi kelpie",
+    "files": "kelpie.files",
     "local": "kelpie.models",
     "minilm": "umi.embed",
     "mysql": "kelpie.analyst.sources",
+    "packages": "kelpie.sandbox.layers",
     "postgres": "umi.storage",
 }
 WITH_CLI = ("cli", "server", "demo")
 # Half a second and more: nobody who only says `import umi` or `kelpie --help` may wait for these.
 HEAVY = {
+    "bs4",
     "duckdb",
     "fastapi",
     "httpx2",
+    "mammoth",
+    "markdownify",
     "mcp",
     "numpy",
     "onnx",
@@ -50,7 +55,9 @@ HEAVY = {
     "psycopg",
     "pydantic",
     "pymysql",
+    "pypdf",
     "python_calamine",
+    "re2",
     "sqlglot",
     "starlette",
     "tokenizers",

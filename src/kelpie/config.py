@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -47,6 +48,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     idle_before_deactivation_ms: int = 300_000
     analyst_model: str | None = None
     strict_letta: bool = False
+    model_fallback: str | None = None  # a handle: the model of agents that name one nobody serves
     openai_api_key: str | None = None
     openai_base_url: str | None = None
     anthropic_api_key: str | None = None
@@ -54,6 +56,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ollama_base_url: str | None = None
     vllm_base_url: str | None = None
     vllm_handle_base: str | None = None
+    sandbox_untrusted: str = "microvm"  # the level that code nobody reviewed needs at least
+    firecracker: str | None = None  # path of the operator's binary; used only with its SHA-256 and a jailer
+    firecracker_sha256: str | None = None
+    jailer: str | None = None
+    jailer_sha256: str | None = None
+    packages: str | None = None  # where tools' packages come from: "public", an index's address, a folder of wheels
+    web_hosts: tuple[str, ...] = ()  # what fetch_webpage may reach; "*" for every public host
+    web_search_key: str | None = None
+    web_search_url: str | None = None
+    mcp_folders: tuple[str, ...] = ()  # what MCP servers in a jail may read
+    mcp_private_hosts: tuple[str, ...] = ()  # MCP servers that may be reached though they are not on the internet
     connection_secrets: dict[str, str] = {}  # KELPIE_SECRET_… -> a password that connections may name
 
     @property
@@ -63,7 +76,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> list[str]:
         """Values that must never be printed."""
-        kept = (self.openai_api_key, self.anthropic_api_key, *self.keys, *self.connection_secrets.values())
+        of_index = urlsplit(self.packages or "").password
+        kept = (
+            self.openai_api_key,
+            self.anthropic_api_key,
+            self.web_search_key,
+            of_index,
+            *self.keys,
+            *self.connection_secrets.values(),
+        )
         return [value for value in kept if value]
 
 
@@ -79,6 +100,7 @@ VARIABLES = {
     "KELPIE_IDLE_MS": "idle_before_deactivation_ms",
     "KELPIE_ANALYST_MODEL": "analyst_model",
     "KELPIE_STRICT_LETTA": "strict_letta",
+    "KELPIE_MODEL_FALLBACK": "model_fallback",
     "OPENAI_API_KEY": "openai_api_key",
     "OPENAI_BASE_URL": "openai_base_url",
     "ANTHROPIC_API_KEY": "anthropic_api_key",
@@ -86,10 +108,26 @@ VARIABLES = {
     "OLLAMA_BASE_URL": "ollama_base_url",
     "VLLM_API_BASE": "vllm_base_url",
     "VLLM_HANDLE_BASE": "vllm_handle_base",
+    "KELPIE_SANDBOX_UNTRUSTED": "sandbox_untrusted",
+    "KELPIE_FIRECRACKER": "firecracker",
+    "KELPIE_FIRECRACKER_SHA256": "firecracker_sha256",
+    "KELPIE_JAILER": "jailer",
+    "KELPIE_JAILER_SHA256": "jailer_sha256",
+    "KELPIE_PACKAGES": "packages",
+    "KELPIE_WEB_HOSTS": "web_hosts",
+    "KELPIE_WEB_SEARCH_KEY": "web_search_key",
+    "KELPIE_WEB_SEARCH_URL": "web_search_url",
+    "KELPIE_MCP_FOLDERS": "mcp_folders",
+    "KELPIE_MCP_PRIVATE_HOSTS": "mcp_private_hosts",
 }
 _INTEGERS = {"port": (0, 65_535), "idle_before_deactivation_ms": (100, 86_400_000)}
-_CHOICES = {"log_level": ("debug", "info", "warning", "error"), "log_format": ("text", "json")}
+_CHOICES = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("text", "json"),
+    "sandbox_untrusted": ("process", "microvm"),
+}
 _SWITCHES = {"strict_letta"}
+_LISTS = {"web_hosts", "mcp_folders", "mcp_private_hosts"}
 _SWITCH_WORDS = {
     "1": True,
     "true": True,
@@ -143,6 +181,8 @@ def _parse(variable: str, field: str, text: str) -> object:
         if text.lower() not in _SWITCH_WORDS:
             raise InvalidInput(f"{variable} must be one of {', '.join(_SWITCH_WORDS)}, not {text!r}")
         return _SWITCH_WORDS[text.lower()]
+    if field in _LISTS:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     if field in _CHOICES and text not in _CHOICES[field]:
         raise InvalidInput(f"{variable} must be one of {', '.join(_CHOICES[field])}, not {text!r}")
     return text

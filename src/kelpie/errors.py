@@ -13,12 +13,17 @@ CallerError
 ├── QueryRefused         the SQL guard refused a query; `rule` names the rule
 ├── QueryFailed          the source can't run the query (it is wrong, or took too long)
 │   └── SourceUnavailable  the source can't be reached, or went away while it was asked
-└── InvalidModel         a semantic model's YAML is wrong; says the line
+├── InvalidModel         a semantic model's YAML is wrong; says the line
+├── FileTooLarge         an uploaded file has more bytes than are taken
+├── UnknownFileKind      an uploaded file is nothing that can be read here
+└── UnreadableFile       a stored file could not be read; the text stands in its row
 EnvironmentFault
 └── MissingExtra         an optional dependency isn't installed; says which extra
 InternalError
 ├── NumberWithoutSource  an answer holds a number that no query gave; it is not shown
-└── Fenced               another activation took the actor over; this one stops without answering
+├── Fenced               another activation took the actor over; this one stops without answering
+└── GuardFailed
+    └── KeyTakenOver     another request with its Idempotency-Key took this one's place; nothing was written
 """
 
 from umi.errors import (
@@ -43,12 +48,14 @@ __all__ = [
     "Conflict",
     "EnvironmentFault",
     "Fenced",
+    "FileTooLarge",
     "GuardFailed",
     "InternalError",
     "InvalidInput",
     "InvalidModel",
     "InvalidSource",
     "IsolationMissing",
+    "KeyTakenOver",
     "LimitExceeded",
     "MissingExtra",
     "ModelError",
@@ -67,6 +74,8 @@ __all__ = [
     "ToolFailed",
     "ToolUnavailable",
     "UmiError",
+    "UnknownFileKind",
+    "UnreadableFile",
 ]
 
 
@@ -144,6 +153,18 @@ class InvalidModel(CallerError):
     http_status = 422
 
 
+class FileTooLarge(CallerError):
+    http_status = 413
+
+
+class UnknownFileKind(CallerError):
+    http_status = 415
+
+
+class UnreadableFile(CallerError):
+    http_status = 422
+
+
 class MissingExtra(EnvironmentFault):
     http_status = 501
 
@@ -158,6 +179,11 @@ class NumberWithoutSource(InternalError):
     def __init__(self, number: str, message: str) -> None:
         super().__init__(message)
         self.number = number
+
+
+class KeyTakenOver(GuardFailed):
+    retry_safe = True
+    http_status = 503
 
 
 class Fenced(InternalError):

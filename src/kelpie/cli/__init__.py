@@ -5,9 +5,13 @@ app      the commands: what they take and what they call
 analyst  the analyst's own commands; conventions, access: those about what people hold to and may
          see
 people   whom questions can be asked for
+audit    what ran in a sandbox, for whom, and where really
+mcp      other programs' tools for agents
+import_letta a Letta database, brought over
 options  what every command takes that talks to a server
 chat     a conversation with an agent
 doctor   what this machine has and lacks
+sandbox  the guest image of the level "microvm"
 sim      the simulation: its commands
 campaign many runs of it, in several processes
 case     one run: played again, shrunk, compared with itself

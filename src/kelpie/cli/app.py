@@ -9,8 +9,11 @@ import typer
 
 from kelpie import config as configuration
 from kelpie.cli.analyst import analyst_app
+from kelpie.cli.audit import audit_app
+from kelpie.cli.mcp import mcp_app
 from kelpie.cli.options import As, Key, Url
 from kelpie.cli.people import people_app
+from kelpie.cli.sandbox import sandbox_app
 from kelpie.cli.sim import sim_app
 from kelpie.console.client import DEFAULT_URL, Client
 from kelpie.console.show import Screen
@@ -30,6 +33,9 @@ app.add_typer(models_app, name="models")
 app.add_typer(trajectories_app, name="trajectories")
 app.add_typer(analyst_app, name="analyst")
 app.add_typer(people_app, name="people")
+app.add_typer(audit_app, name="audit")
+app.add_typer(mcp_app, name="mcp")
+app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(sim_app, name="sim")
 
 
@@ -114,6 +120,30 @@ def chat(
     from kelpie.cli.chat import talk
 
     talk(Client(url, key), Screen(), agent, model)
+
+
+@app.command("import-letta")
+def import_letta(
+    database: Annotated[
+        str, typer.Argument(envvar="LETTA_PG_URI", help="Letta's database: postgresql://user:password@host/name.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come over, and what not.")] = False,
+    data: Annotated[str | None, typer.Option(help="Our data folder; its server must not be running.")] = None,
+    tenant: Annotated[str, typer.Option(help="Whose it is to be here.")] = configuration.DEFAULT_TENANT,
+    organization: Annotated[str | None, typer.Option(help="Letta's organisation, if it has several: its id.")] = None,
+    report: Annotated[Path, typer.Option(help="File that names every row not taken, as JSON lines.")] = Path(
+        "letta-import.jsonl"
+    ),
+    encryption_key: Annotated[
+        str | None,
+        typer.Option(envvar="LETTA_ENCRYPTION_KEY", help="Opens the secrets that Letta encrypted.", show_envvar=True),
+    ] = None,
+) -> None:
+    """Bring over what a Letta 0.16 database holds. It is only read; running it again brings nothing twice."""
+    from kelpie.cli.import_letta import Wanted, bring
+
+    wanted = Wanted(tenant, organization, dry_run, report, encryption_key)
+    asyncio.run(bring(configuration.load(data_folder=data), database, wanted, Screen()))
 
 
 @app.command()

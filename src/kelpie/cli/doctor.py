@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from typing import Any
 
 from kelpie.config import VARIABLES, Config
 from kelpie.console.client import Client
@@ -20,6 +21,11 @@ PROVIDERS = {
     "Anthropic": ("anthropic_api_key", "anthropic_base_url"),
     "Ollama": ("ollama_base_url",),
     "vLLM": ("vllm_base_url",),
+}
+TRUSTS = {
+    "operator": "code that ships with the server",
+    "reviewed": "a tool that a person put there",
+    "untrusted": "code that nobody read (run_code)",
 }
 
 
@@ -53,10 +59,29 @@ def examine(config: Config, client: Client, screen: Screen) -> int:
         screen.note(f"  {error}")
     else:
         screen.good(f"kelpie {health['version']} is {health['status']}")
-        for level in health.get("isolation", []):
-            show = screen.good if level.get("available") else screen.bad
-            show(f"isolation level '{level['level']}'" + (f": {level['reason']}" if level.get("reason") else ""))
+        _isolation(health, screen)
     return broken
+
+
+def _isolation(health: dict[str, Any], screen: Screen) -> None:
+    """Which levels there are, what keeps the others away, and where code of each trust runs."""
+    screen.heading("Isolation of code that isn't the server's")
+    for level in health.get("isolation", []):
+        by = f" ({level['backend']})" if level.get("backend") else ""
+        if level.get("available"):
+            screen.good(f"level '{level['level']}'{by}")
+        else:
+            screen.bad(f"level '{level['level']}'{by}: {level.get('reason') or 'it does not say why'}")
+        for line in level.get("tried", []):
+            screen.note(f"    tried: {line}")
+        for line in level.get("gaps", []):
+            screen.note(f"    does not hold here: {line}")
+    for trust, one in health.get("trust", {}).items():
+        lowered = "; lowered by KELPIE_SANDBOX_UNTRUSTED" if one["lowered"] else ""
+        if one["runs_at"] is not None:
+            screen.good(f"{TRUSTS.get(trust, trust)} runs at '{one['runs_at']}'{lowered}")
+        else:
+            screen.bad(f"{TRUSTS.get(trust, trust)} does not run: it needs '{one['needs']}' or stronger{lowered}")
 
 
 def _data_folder(config: Config, screen: Screen) -> int:

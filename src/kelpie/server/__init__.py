@@ -2,6 +2,7 @@
 
 build    Server: models, tools, store, agents and routes, wired; start and stop
 running  run: sockets, signals, the process
+tooling  which tools there are; isolation: the levels that code gets which isn't ours
 planner  the analyst's planner, imported at its first question
 logs     lines of what happened; redact: no secret in any of them
 metrics  the same, counted; traces: the same, as spans

@@ -9,32 +9,37 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from kelpie.actors import Outbox, Silo
+from kelpie.actors import Outbox, Reminders, Silo
 from kelpie.actors import directory as actors_directory
 from kelpie.agents import agent as agents
 from kelpie.agents.inbox import Inbox
 from kelpie.agents.remembering import Remembering
 from kelpie.agents.scene import Workshop
+from kelpie.agents.scheduling import Scheduling
 from kelpie.analyst import migrations as analyst_migrations
 from kelpie.analyst.agent import PLANNER_HANDLE
 from kelpie.analyst.service import Analyst, OpenSource
 from kelpie.analyst.sources.engines import open_source
-from kelpie.analyst.tools import analyst_tools
-from kelpie.api import House, Keys, create_app
+from kelpie.api import House, Keys, claims, create_app
 from kelpie.config import Config
 from kelpie.errors import MissingExtra, NotFound
 from kelpie.events import CommitGroupEnded, Events
+from kelpie.files import schema as files_schema
+from kelpie.files.processing import Processing
+from kelpie.files.reading.reader import Reader
 from kelpie.models import ModelCard, Models, ModelSettings, configured_providers
 from kelpie.models.local import LOCAL_CARD, LocalModel
 from kelpie.people import schema as people_schema
-from kelpie.sandbox import LevelReport, Levels, ProcessLevel, Sandbox
-from kelpie.server import logs
+from kelpie.sandbox import LevelReport, ProcessLevel, Sandbox
+from kelpie.server import isolation, logs, tooling
 from kelpie.server.metrics import Metrics
 from kelpie.server.planner import Planner
 from kelpie.server.redact import Redactor
 from kelpie.tools import custom
-from kelpie.tools.catalog import Catalog
-from kelpie.tools.memory import MEMORY_TOOLS
+from kelpie.tools import schema as tools_schema
+from kelpie.tools.mcp import records as mcp_servers
+from kelpie.tools.mcp.jail import Jail
+from kelpie.tools.mcp.programs import OpenProgram
 from kelpie.trajectories import schema as trajectories_schema
 from umi import memory
 from umi.dst import Host
@@ -50,9 +55,12 @@ MIGRATIONS = [
     *actors_directory.MIGRATIONS,
     *people_schema.MIGRATIONS,
     *trajectories_schema.MIGRATIONS,
-    *custom.MIGRATIONS,
+    *tools_schema.MIGRATIONS,
+    *files_schema.MIGRATIONS,
+    *mcp_servers.MIGRATIONS,
     *agents.MIGRATIONS,
     *analyst_migrations.MIGRATIONS,
+    *claims.MIGRATIONS,
 ]
 DATABASE_NAME = "kelpie.db"
 OpenStore = Callable[[Sequence[Migration], Host, CommitListener], Awaitable[Database]]
@@ -65,6 +73,7 @@ class Outside:
     transport    to model providers
     sandbox      where custom tools run
     open_store   (migrations, host, on_group) -> the open Database. Raises StoreError
+    opens_program  starts an MCP server that is a program, in a jail; None: there are none then
     open_source  the data that people ask about
     embedder     finds facts by meaning: "auto" takes MiniLM where it was fetched; None finds by words alone
     silo         the name under which it claims its actors
@@ -73,6 +82,7 @@ class Outside:
     transport: Transport
     sandbox: Sandbox
     open_store: OpenStore
+    opens_program: OpenProgram | None = None
     open_source: OpenSource = open_source
     embedder: Embedder | str | None = "auto"
     silo: str = "local"
@@ -91,7 +101,9 @@ def real_outside(config: Config, host: Host) -> Outside:
         path = os.path.join(config.data_folder, DATABASE_NAME)
         return await SqliteDatabase.open(path, migrations, host=host, on_group=on_group)
 
-    return Outside(HttpTransport(), Levels([ProcessLevel(host)]), open_store)
+    process = ProcessLevel(host)
+    sandbox = isolation.levels(process, config, host)
+    return Outside(HttpTransport(), sandbox, open_store, Jail(process, config.mcp_folders))
 
 
 class Server:
@@ -106,12 +118,20 @@ class Server:
         self.version = version("kelpie")
         self.redact = Redactor(config.secrets)
         self.events = Events()
-        self.models = Models(host, outside.transport, configured_providers(_model_settings(config)))
+        self.models = Models(
+            host, outside.transport, configured_providers(_model_settings(config)), fallback=config.model_fallback
+        )
         self.models.register(_planner_card(), Planner(host))
         self.analyst = Analyst(host, config.data_folder, secrets=config.connection_secrets, opens=outside.open_source)
         self.sandbox = outside.sandbox
-        tools = (*MEMORY_TOOLS, *analyst_tools(self.analyst))
-        self.catalog = Catalog({tool.name: tool for tool in tools}, self.sandbox)
+        self.bench, self.mcp, self.catalog = tooling.furnish(
+            config,
+            host,
+            analyst=self.analyst,
+            sandbox=self.sandbox,
+            opens_program=outside.opens_program,
+            transport=outside.transport,
+        )
         self.metrics = Metrics(self.catalog.builtins)
         self._local = self._register_local()
         self.app = create_app(self.version, self._lifespan)
@@ -148,6 +168,7 @@ class Server:
 
     async def _move_in(self, database: Database) -> None:
         config, host = self.config, self.host
+        database = claims.ClaimingDatabase(database)
         self._archive = archive = Archive(database, host, embedder=self.outside.embedder)
         workshop = Workshop(
             database=database,
@@ -161,7 +182,7 @@ class Server:
         )
         Remembering(workshop)
         silo = Silo(self.outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
-        inbox = Inbox(workshop, silo)
+        inbox, reminders = Inbox(workshop, silo), Reminders(database, host)
         keys = Keys(config.keys)
         for tenant in sorted(keys.tenants):
             view, builtins = View(database), self.catalog.builtins.values()
@@ -175,8 +196,11 @@ class Server:
         self.app.state.house = House(
             workshop=workshop,
             inbox=inbox,
+            scheduling=Scheduling(database, host, inbox, reminders),
+            uploads=Processing(archive, workshop.outbox, Reader(host)),
             keys=keys,
             analyst=self.analyst,
+            mcp=self.mcp,
             analyst_model=config.analyst_model,
             version=self.version,
             levels=self._levels,
@@ -190,6 +214,8 @@ class Server:
             archive.behind.wake()  # an earlier life may have left facts without their vectors
         host.spawn(self._test_sandbox(), "sandbox self-test")
         await inbox.recover()
+        reminders.start()
+        host.spawn(claims.sweep(database, host), "forget old keys")
 
     async def stop(self) -> None:
         """Let commits finish and close the store. Turns that are under way go on at the next start."""
@@ -202,6 +228,7 @@ class Server:
         await self.analyst.close()
         if self._local is not None:
             await self._local.close()
+        await self.mcp.close()
         await self.sandbox.close()
         await self.outside.transport.aclose()
         await database.close()
@@ -227,27 +254,13 @@ class Server:
 
     async def _levels(self) -> dict[str, Any]:
         """The isolation that tools get, for the health route: it never waits for the self-tests."""
-        if self._reports is None:
-            testing = {"level": "process", "available": False, "reason": "its self-test is running", "gaps": []}
-            return {"isolation": [testing]}
-        return {"isolation": [_shown(report) for report in self._reports]}
+        return isolation.shown(self._reports, isolation.minimum_of(self.config))
 
 
 def build(config: Config, host: Host | None = None, outside: Outside | None = None) -> Server:
     """A server that is not started yet. Raises InvalidInput for settings that contradict each other."""
     host = host or Host()
     return Server(config, host, outside or real_outside(config, host))
-
-
-def _shown(report: LevelReport) -> dict[str, Any]:
-    return {
-        "level": report.level,
-        "available": report.exists,
-        "backend": report.backend,
-        "reason": report.reason,
-        "gaps": report.gaps,
-        "tried": report.tried,
-    }
 
 
 def _model_settings(config: Config) -> ModelSettings:

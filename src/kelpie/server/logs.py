@@ -44,10 +44,13 @@ def configure(config: Config, redact: Redactor, stream: TextIO | None = None) ->
     root.handlers[:] = [handler]
     root.setLevel(config.log_level.upper())
     # These say the same as our own events, or what only their authors need.
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx2", "httpcore2", "asyncio"):
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx2", "httpcore2", "asyncio", "mcp"):
         other = logging.getLogger(name)
         other.handlers[:], other.propagate = [], True
         other.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[config.log_level.upper()]))
+    # What MCP servers say is theirs, and so are their sessions' ids: the server's row has a report instead.
+    for name in ("mcp.client", "client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return handler
 
 

@@ -6,83 +6,83 @@ from typing import Any
 import msgspec
 
 from kelpie.errors import ToolUnavailable
-from kelpie.sandbox import Sandbox, SandboxCall, SandboxLimits, SandboxResult
-from kelpie.tools import limits
+from kelpie.sandbox import SandboxResult
 from kelpie.tools.arguments import check_arguments
+from kelpie.tools.audit import Sandboxed
+from kelpie.tools.bench import Bench, Job, files_told
 from kelpie.tools.custom import CUSTOM, ToolRecord
+from kelpie.tools.secrets import NO_SECRETS, Secrets
 from kelpie.tools.source import given_parameters
 from kelpie.tools.tool import Outcome, Tool, ToolContext
 from umi.wire.types import ToolSpec
 
-EnvironmentOf = Callable[[ToolContext], Mapping[str, str]]
 _Run = Callable[[ToolRecord, ToolContext, dict[str, Any]], Awaitable[Outcome]]
+ToolOf = Callable[[ToolRecord], Tool]
 
 
 class Catalog:
     """Every tool of every tenant.
 
-    builtins        the tools this server was built with, by name
-    sandbox         where custom tools run
-    sandbox_limits  what one call of a custom tool may use
-    environment_of  the variables a custom tool of this caller is handed by name (an agent's secrets); none by default
+    builtins  the tools this server was built with, by name
+    bench     where custom tools run; None where there are none
+    kinds     how rows of other types than custom and built-in become tools, by type
     """
 
     def __init__(
-        self,
-        builtins: Mapping[str, Tool],
-        sandbox: Sandbox,
-        *,
-        sandbox_limits: SandboxLimits | None = None,
-        environment_of: EnvironmentOf | None = None,
+        self, builtins: Mapping[str, Tool], bench: Bench | None, kinds: Mapping[str, ToolOf] | None = None
     ) -> None:
         self.builtins = dict(builtins)
-        self.sandbox = sandbox
-        self._environment_of = environment_of
-        # More than any tool may return never comes here whole: the sandbox cuts it where it arises.
-        self._limits = msgspec.structs.replace(
-            sandbox_limits or SandboxLimits(), result_chars=limits.TOOL_RETURN_CHARS_MAX
-        )
+        self.bench = bench
+        self.kinds = dict(kinds or {})
 
     def tool_for(self, record: ToolRecord) -> Tool:
         """The tool of a row. Never raises: a tool that can't run says so when it is called."""
-        if record.tool_type != CUSTOM:
-            return self.builtins.get(record.name) or self._tool(record, _gone)
-        return self._tool(record, self._run_custom)
+        if record.tool_type in self.kinds:
+            return self.kinds[record.tool_type](record)
+        if record.tool_type == CUSTOM and self.bench is not None:
+            audited = self.bench.sandboxed(record.settings.trust, record.id, record.version)
+            return _tool(record, self.run_custom, audited)
+        return self.builtins.get(record.name) or _tool(record, _gone)
 
-    def _tool(self, record: ToolRecord, run: _Run) -> Tool:
-        async def call(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
-            return await run(record, context, arguments)
+    async def run_custom(
+        self, record: ToolRecord, context: ToolContext, arguments: dict[str, Any], variables: Secrets = NO_SECRETS
+    ) -> Outcome:
+        """One call of a custom tool; `variables` are handed to it beside its agent's secrets.
 
-        spec = ToolSpec(record.name, record.description, record.json_schema["parameters"])
-        return Tool(spec, call, "outside", record.return_chars_max, record.tool_type)
+        Raises ToolFailed for arguments that don't fit, and what Bench.run raises.
+        """
+        assert self.bench is not None, "where there is no bench, a custom tool is not run"
+        parameters = record.json_schema["parameters"]
+        checked = check_arguments(record.name, parameters, arguments)
+        given = given_parameters(record.source_code, record.source_type, record.name)
+        job = Job(
+            name=record.name,
+            source=record.source_code,
+            function=record.name,
+            arguments=checked,
+            language=record.source_type,  # type: ignore[arg-type]  # one of SOURCE_TYPES: it was parsed when it was stored
+            trust=record.settings.trust,
+            settings=record.settings,
+            given=tuple(name for name in given if name not in parameters["properties"]),
+            variables=variables,
+        )
+        return await self.bench.run(job, context, lambda result, changed: _text(record.name, result, changed))
 
-    async def _run_custom(self, record: ToolRecord, context: ToolContext, arguments: dict[str, Any]) -> Outcome:
-        """Raises ToolFailed for arguments that don't fit and ToolUnavailable where nothing can be isolated."""
-        checked = check_arguments(record.name, record.json_schema["parameters"], arguments)
-        # Letta hands a tool its agent's state; ours gives no tool a hold on the agent, so the parameter is None.
-        checked.update(dict.fromkeys(given_parameters(record.source_code, record.name)))
-        environment = self._environment_of(context) if self._environment_of is not None else {}
-        call = SandboxCall(record.source_code, record.name, checked, environment)
-        return _outcome(record.name, await self.sandbox.exec(call, "reviewed", self._limits))
+
+def _tool(record: ToolRecord, run: _Run, sandboxed: Sandboxed | None = None) -> Tool:
+    async def call(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+        return await run(record, context, arguments)
+
+    spec = ToolSpec(record.name, record.description, record.json_schema["parameters"])
+    return Tool(spec, call, "outside", record.return_chars_max, record.tool_type, sandboxed)
 
 
 async def _gone(record: ToolRecord, _context: ToolContext, _arguments: dict[str, Any]) -> Outcome:
-    raise ToolUnavailable(
-        f"the built-in tool '{record.name}' is not part of this server; it was added by another version"
-    )
+    raise ToolUnavailable(f"the tool '{record.name}' is not part of this server; it was added by another version")
 
 
-def _outcome(name: str, result: SandboxResult) -> Outcome:
+def _text(name: str, result: SandboxResult, changed: list[str]) -> str:
     if result.error is not None:
-        text = f"Error executing function {name}: {result.error}"
-    elif isinstance(result.value, str):
-        text = result.value
-    else:
-        text = msgspec.json.encode(result.value).decode()
-    return Outcome(
-        text,
-        is_error=result.error is not None,
-        level=result.level,
-        stdout=[result.stdout] if result.stdout else [],
-        stderr=[result.stderr] if result.stderr else [],
-    )
+        return f"Error executing function {name}: {result.error}"
+    text = result.value if isinstance(result.value, str) else msgspec.json.encode(result.value).decode()
+    return f"{text}\n{files_told(changed)}" if changed else text

@@ -4,34 +4,18 @@ A custom tool's name and schema come from its source (source.py), or from a sche
 the same id in every tenant and every run; their rows are written when a tenant is first asked for its tools.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, InvalidSource, LimitExceeded, NotFound
-from kelpie.tools import limits
+from kelpie.tools import limits, settings
+from kelpie.tools.settings import ToolSettings
 from kelpie.tools.source import ToolSource, described, parse_source
 from kelpie.tools.tool import Tool
 from umi.dst import Host, named_uuid
-from umi.storage import Changes, Migration, Page, Row, View, paged
-
-MIGRATIONS = [
-    Migration(
-        "kelpie.tools",
-        1,
-        """
-        CREATE TABLE tool (
-            seq INTEGER PRIMARY KEY,
-            tenant TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, tool_type TEXT NOT NULL,
-            description TEXT NOT NULL, source_type TEXT NOT NULL, source_code TEXT NOT NULL, json_schema TEXT NOT NULL,
-            tags TEXT NOT NULL, return_chars_max INTEGER NOT NULL, metadata TEXT NOT NULL, version INTEGER NOT NULL,
-            created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
-            UNIQUE (tenant, id), UNIQUE (tenant, name)
-        ) STRICT;
-        """,
-    )
-]
+from umi.storage import Changes, Page, Row, View, paged
 
 COLUMNS = (
     "tenant",
@@ -48,13 +32,15 @@ COLUMNS = (
     "version",
     "created_at_ms",
     "updated_at_ms",
+    "settings",
 )
 CUSTOM = "custom"
+EXTERNAL = "external_mcp"  # an MCP server's: it may be removed, and is changed by its server alone (mcp/rows.py)
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM tool WHERE tenant = ?"
 _INSERT = f"INSERT INTO tool VALUES (NULL{', ?' * len(COLUMNS)})"
 _UPDATE = (
     "UPDATE tool SET name = ?, tool_type = ?, description = ?, source_type = ?, source_code = ?, json_schema = ?,"
-    " tags = ?, return_chars_max = ?, metadata = ?, version = version + 1, updated_at_ms = ?"
+    " tags = ?, return_chars_max = ?, metadata = ?, settings = ?, version = version + 1, updated_at_ms = ?"
     " WHERE tenant = ? AND id = ? AND version = ?"
 )
 _DELETE = "DELETE FROM tool WHERE tenant = ? AND id = ? AND version = ?"
@@ -77,10 +63,14 @@ class ToolRecord(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     created_at_ms: int = 0
     updated_at_ms: int = 0
+    settings: ToolSettings = ToolSettings()
 
 
 class ToolDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person gives for a tool. None stands for what the source says, or what the tool already has."""
+    """What a person gives for a tool. None stands for what the source says, or what the tool already has.
+
+    settings  those of settings.ToolSettings that are given, by name; the others stay what they are
+    """
 
     source_code: str
     source_type: str = "python"
@@ -89,15 +79,18 @@ class ToolDraft(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str] | None = None
     return_chars_max: int | None = None
     metadata: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
 
 
 CHANGEABLE = frozenset(ToolDraft.__struct_fields__)
+_decode_settings = msgspec.json.Decoder(ToolSettings).decode
 
 
 def record_from_row(row: Row) -> ToolRecord:
     fields = dict(zip(COLUMNS, row, strict=True))
     for name in ("json_schema", "tags", "metadata"):
         fields[name] = msgspec.json.decode(fields[name])
+    fields["settings"] = _decode_settings(fields["settings"])
     return ToolRecord(**fields)
 
 
@@ -140,6 +133,14 @@ def _matching(
     return select, params
 
 
+async def ids_of(view: View, tenant: str, names: Sequence[str]) -> list[str]:
+    """The ids of the tools of these names, in their order; of a name that no tool has any more, none."""
+    wanted = list(dict.fromkeys(names))
+    sql = "SELECT name, id FROM tool WHERE tenant = ? AND name IN (SELECT value FROM json_each(?))"
+    found: dict[str, str] = dict(await view.fetch(sql, tenant, msgspec.json.encode(wanted).decode()))
+    return [found[name] for name in wanted if name in found]
+
+
 async def list_tools(
     view: View,
     tenant: str,
@@ -177,11 +178,21 @@ async def count(
     return total
 
 
-async def plan_create(view: View, host: Host, tenant: str, draft: ToolDraft) -> tuple[ToolRecord, Changes]:
-    """A new tool. Raises InvalidSource, InvalidInput, LimitExceeded, and Conflict if the name is taken."""
+async def plan_create(
+    view: View, host: Host, tenant: str, draft: ToolDraft, *, tool_id: str | None = None
+) -> tuple[ToolRecord, Changes]:
+    """A new tool; `tool_id` is the one it had elsewhere. Raises InvalidSource, InvalidInput, LimitExceeded, and
+    Conflict if the name is taken."""
     record = _new(host, tenant, draft)
+    if tool_id is not None:
+        record = msgspec.structs.replace(record, id=tool_id)
     await _claim(view, record)
     return record, Changes().write(_INSERT, *_values(record))
+
+
+def drafted(host: Host, tenant: str, draft: ToolDraft) -> ToolRecord:
+    """The tool that a draft makes, in no table. Raises InvalidSource, InvalidInput, LimitExceeded."""
+    return _new(host, tenant, draft)
 
 
 async def plan_upsert(view: View, host: Host, tenant: str, draft: ToolDraft) -> tuple[ToolRecord, Changes]:
@@ -216,7 +227,8 @@ async def plan_update(
 async def plan_delete(view: View, tenant: str, tool_id: str) -> Changes:
     """Remove a tool. Guard "tool". Agents that have it lose it. Raises NotFound, and Conflict if it is built in."""
     old = await get(view, tenant, tool_id)
-    _check_custom(old, "deleted")
+    if old.tool_type != EXTERNAL:
+        _check_custom(old, "deleted")
     return Changes().guard("tool", _DELETE, tenant, tool_id, old.version)
 
 
@@ -247,13 +259,13 @@ async def edit(view: View, tenant: str, tool_id: str, now_ms: int, fields: dict[
 async def plan_builtins(view: View, tenant: str, now_ms: int, tools: Iterable[Tool]) -> Changes:
     """The rows of the built-in tools that a tenant lacks or has from an older version; nothing if all are there.
 
-    A custom tool that already has a built-in tool's name keeps it: the built-in one is then not listed.
+    A tool from elsewhere that already has a built-in tool's name keeps it: the built-in one is then not listed.
     """
     rows = {record.name: record for record in map(record_from_row, await view.fetch(_SELECT, tenant))}
     changes = Changes()
     for tool in tools:
         old = rows.get(tool.name)
-        if old is not None and old.tool_type == CUSTOM:
+        if old is not None and old.tool_type != tool.tool_type:
             continue
         new = _builtin(tenant, now_ms, tool)
         if old is None:
@@ -318,7 +330,11 @@ def _changed(old: ToolRecord, fields: dict[str, Any]) -> ToolRecord:
     if unknown:
         known = ", ".join(sorted(CHANGEABLE))
         raise InvalidInput(f"a tool has no changeable field {', '.join(unknown)}; changeable are {known}")
-    new = msgspec.structs.replace(old, **{name: value for name, value in fields.items() if name != "json_schema"})
+    plain = {name: value for name, value in fields.items() if name not in ("json_schema", "settings")}
+    new = msgspec.structs.replace(old, **plain)
+    if "settings" in fields or "source_type" in fields:
+        kept = settings.changed(old.settings, fields.get("settings", {}), new.source_type)
+        new = msgspec.structs.replace(new, settings=kept)
     given = fields.get("json_schema")
     schema = old.json_schema
     if given is not None:
@@ -368,7 +384,7 @@ def _check(record: ToolRecord) -> None:
 
 def _values(record: ToolRecord) -> tuple[Any, ...]:
     values = [getattr(record, name) for name in COLUMNS]
-    return tuple(_json(value) if isinstance(value, dict | list) else value for value in values)
+    return tuple(_json(value) if isinstance(value, dict | list | ToolSettings) else value for value in values)
 
 
 def _plan_replace(old: ToolRecord, new: ToolRecord, now_ms: int) -> tuple[ToolRecord, Changes]:
@@ -388,6 +404,7 @@ def _plan_replace(old: ToolRecord, new: ToolRecord, now_ms: int) -> tuple[ToolRe
         _json(stored.tags),
         stored.return_chars_max,
         _json(stored.metadata),
+        _json(stored.settings),
         now_ms,
         old.tenant,
         old.id,

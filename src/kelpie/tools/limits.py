@@ -15,3 +15,32 @@ TOOL_TAG_CHARS_MAX = 256
 TOOL_METADATA_BYTES_MAX = 100_000
 TOOL_UPSERT_ATTEMPTS_MAX = 10
 ARGUMENT_PROBLEMS_SHOWN_MAX = 5
+TOOL_TIMEOUT_MS_MIN = 100
+TOOL_TIMEOUT_MS_MAX = 300_000
+
+CODE_BYTES_MAX = 500_000  # of one call of run_code
+
+SECRETS_PER_AGENT_MAX = 100
+SECRET_NAME_CHARS_MAX = 128
+SECRET_VALUE_BYTES_MAX = 32_000
+SECRET_HIDDEN_CHARS_MIN = 6  # a shorter value is not looked for in what a tool says: it would hide ordinary words
+
+# Files of one agent. All of them, in base64, fit into the order of one call beside its source and arguments.
+WORKSPACE_FILES_MAX = 200
+WORKSPACE_FILE_BYTES_MAX = 2 << 20
+WORKSPACE_BYTES_MAX = 4 << 20
+WORKSPACE_PATH_BYTES_MAX = 255
+WORKSPACE_PATH_PARTS_MAX = 10
+WORKSPACE_FILES_TOLD_MAX = 20  # named to the model after a call that changed them
+
+COLLECTION_NAME_CHARS_MAX = 256
+COLLECTION_DESCRIPTION_CHARS_MAX = 10_000
+COLLECTION_WRITE_ATTEMPTS_MAX = 20  # times a change is planned anew because another writer was first
+COLLECTIONS_PER_AGENT_MAX = 20
+
+ASKS_PER_CALL_MAX = 100  # of the server, by one call of a tool
+ASK_ANSWER_BYTES_MAX = 1_000_000
+
+AUDIT_REFUSAL_CHARS_MAX = 1_000
+AUDIT_NETWORK_LINES_MAX = 20
+AUDIT_NETWORK_LINE_CHARS_MAX = 300

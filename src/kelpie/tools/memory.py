@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from kelpie.errors import LimitExceeded, ToolFailed
+from kelpie.tools import collections
 from kelpie.tools.tool import Outcome, Tool, ToolContext
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import messages
@@ -133,34 +134,41 @@ async def _archival_memory_insert(context: ToolContext, arguments: dict[str, Any
         tags=list(dict.fromkeys(_texts(arguments, "tags"))),
         source={"kind": "tool", "run_id": context.run_id, "step_id": context.step_id},
     )
-    (stated,) = context.archive.stated(context.tenant, context.agent_id, [draft])
+    scope, changes = await collections.written(context.view, context.tenant, context.agent_id)
+    (stated,) = context.archive.stated(context.tenant, scope, [draft])
     why = context.archive.why("add", actor=context.agent_id)
-    changes = archival.plan_add([stated.fact], why)
-    changes.after(lambda: context.archive.wake(context.tenant, context.agent_id))
+    changes.extend(archival.plan_add([stated.fact], why))
+    changes.after(lambda: context.archive.wake(context.tenant, scope))
     return Outcome(f"Remembered as {stated.fact.id}.", changes=changes)
 
 
-async def _archival_memory_search(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+async def found_facts(context: ToolContext, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """What archival_memory_search finds: timestamp, content and tags of each. Raises ToolFailed."""
     mode = arguments.get("tag_match_mode", "any")
     if mode not in ("any", "all"):
         raise ToolFailed(f"tag_match_mode must be any or all, not {mode!r}")
-    found = await context.archive.recall(
+    found = await collections.recall(
+        context.archive,
         context.view,
         context.tenant,
-        context.agent_id,
+        await collections.searched(context.view, context.tenant, context.agent_id),
         text_argument(arguments, "query"),
         limit=_whole_number(arguments, "top_k", limits.MEMORY_RECALL_LIMIT_DEFAULT, limits.MEMORY_RECALL_LIMIT_MAX),
         tags=_texts(arguments, "tags"),
         match_all_tags=mode == "all",
         filters=told_between(_moment_ms(arguments, "start_datetime"), _moment_ms(arguments, "end_datetime")),
     )
-    results = [
+    return [
         {"timestamp": _iso(one.fact.valid_from_ms), "content": one.fact.text, "tags": one.fact.tags} for one in found
     ]
-    return Outcome(msgspec.json.encode(results).decode() if results else "No results found.")
 
 
-async def _conversation_search(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+async def _archival_memory_search(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    return _results(await found_facts(context, arguments))
+
+
+async def found_messages(context: ToolContext, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """What conversation_search finds: timestamp, role and content of each. Raises ToolFailed."""
     roles = tuple(_texts(arguments, "roles")) or ("user", "assistant")
     since_ms, until_ms = _moment_ms(arguments, "start_date"), _moment_ms(arguments, "end_date")
     found = await messages.search(
@@ -173,8 +181,15 @@ async def _conversation_search(context: ToolContext, arguments: dict[str, Any]) 
         since_ms=since_ms,
         until_ms=until_ms,
     )
-    results = [{"timestamp": _iso(one.created_at_ms), "role": one.body.role, "content": one.body.text} for one in found]
-    return Outcome(msgspec.json.encode(results).decode() if results else "No results found.")
+    return [{"timestamp": _iso(one.created_at_ms), "role": one.body.role, "content": one.body.text} for one in found]
+
+
+async def _conversation_search(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    return _results(await found_messages(context, arguments))
+
+
+def _results(found: list[dict[str, Any]]) -> Outcome:
+    return Outcome(msgspec.json.encode(found).decode() if found else "No results found.")
 
 
 async def _send_message(_context: ToolContext, arguments: dict[str, Any]) -> Outcome:

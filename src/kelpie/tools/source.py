@@ -1,13 +1,14 @@
-"""A custom tool's name, description and JSON schema, by parsing its Python source. Nothing of it is executed.
+"""A custom tool's name, description and JSON schema, by parsing its source. Nothing of it is executed.
 
-The last top-level function is the tool. Its Google-style docstring describes it and its parameters, its type hints
-make the schema (see annotations.py). Parameters with a default, and optional ones, are not required.
+Of Python's the last top-level function is the tool. Its Google-style docstring describes it and its parameters, its
+type hints make the schema (see annotations.py). Parameters with a default, and optional ones, are not required.
+JavaScript and TypeScript are read by kelpie.sandbox.languages.
 """
 
 import ast
 import re
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,8 +16,15 @@ from kelpie.errors import InvalidSource
 from kelpie.tools import limits
 from kelpie.tools.annotations import Annotations, default_of
 
-SOURCE_TYPES = ("python",)
-_GIVEN = frozenset({"agent_state"})  # parameters the runtime fills in: the model never sees them
+if TYPE_CHECKING:
+    from kelpie.sandbox.languages import JavaScriptTool
+
+NODE_TYPES = ("javascript", "typescript")
+SOURCE_TYPES = ("python", *NODE_TYPES)
+# Parameters the runtime fills in: the model never sees them. A `client` with a hint of its own, a customer's name for
+# example, is an ordinary one.
+AGENT_STATE, CLIENT = "agent_state", "client"
+_CLIENT_HINTS = ("Client", "Letta")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECTION = re.compile(
     r"(args|arguments|parameters|params|returns?|yields?|raises|examples?|notes?|attributes)\s*:", re.IGNORECASE
@@ -37,8 +45,13 @@ class ToolSource(msgspec.Struct, frozen=True):
 
 
 def parse_source(source: str, source_type: str = "python") -> ToolSource:
-    """Read a tool off its source. Raises InvalidSource with the line and the reason."""
-    module = _module(source, source_type)
+    """Read a tool off its source. Raises InvalidSource with the line and the reason, MissingExtra where the parser of a
+    language is not installed."""
+    _check_type(source_type)
+    if source_type in NODE_TYPES:
+        found = _javascript(source, source_type)
+        return ToolSource(found.name, found.description, found.parameters)
+    module = _module(source)
     try:
         return _read(module, _function(module, None))
     except RecursionError:
@@ -46,27 +59,55 @@ def parse_source(source: str, source_type: str = "python") -> ToolSource:
 
 
 def described(source: str, source_type: str, function: str) -> str:
-    """The description in a named function's docstring, for a tool whose schema is given. Raises InvalidSource."""
-    text, _ = read_docstring(ast.get_docstring(_function(_module(source, source_type), function)) or "")
+    """The description in a named function's comment, for a tool whose schema is given. Raises as parse_source does."""
+    _check_type(source_type)
+    if source_type in NODE_TYPES:
+        return _javascript(source, source_type, function).description
+    text, _ = read_docstring(ast.get_docstring(_function(_module(source), function)) or "")
     return text or function
 
 
-def given_parameters(source: str, function: str) -> list[str]:
-    """The parameters of a named function that the runtime fills in itself. Raises InvalidSource."""
-    arguments = _function(_module(source, SOURCE_TYPES[0]), function).args
-    return [argument.arg for argument in (*arguments.args, *arguments.kwonlyargs) if argument.arg in _GIVEN]
+def given_parameters(source: str, source_type: str, function: str) -> list[str]:
+    """The parameters of a named function that the runtime fills in itself. Raises what parse_source does."""
+    if source_type in NODE_TYPES:
+        return list(_javascript(source, source_type, function).given)
+    arguments = _function(_module(source), function).args
+    return [argument.arg for argument in (*arguments.args, *arguments.kwonlyargs) if _is_given(argument)]
 
 
-def _module(source: str, source_type: str) -> ast.Module:
+def _check_type(source_type: str) -> None:
     if source_type not in SOURCE_TYPES:
         known = ", ".join(SOURCE_TYPES)
-        raise InvalidSource(f"tools in '{source_type}' are not supported; supported is: {known}")
+        raise InvalidSource(f"tools in '{source_type[:64]}' are not supported; supported are: {known}")
+
+
+def _check_size(source: str) -> None:
     try:
         size = len(source.encode())
     except UnicodeEncodeError as error:
-        raise InvalidSource(f"this is not Python: character {error.start} is half of a surrogate pair") from None
+        raise InvalidSource(f"this is no program: character {error.start} is half of a surrogate pair") from None
     if size > limits.TOOL_SOURCE_BYTES_MAX:
         raise InvalidSource(f"the source has {size:,} bytes; at most {limits.TOOL_SOURCE_BYTES_MAX:,} are allowed")
+
+
+def _javascript(source: str, source_type: str, function: str | None = None) -> "JavaScriptTool":
+    # The parser takes a moment to load, and few tools need it.
+    from kelpie.sandbox.languages import parse_javascript
+
+    _check_size(source)
+    return parse_javascript(source, typescript=source_type == "typescript", function=function)
+
+
+def _is_given(argument: ast.arg) -> bool:
+    if argument.arg != CLIENT or argument.annotation is None:
+        return argument.arg in (AGENT_STATE, CLIENT)
+    hint = argument.annotation
+    text = hint.value if isinstance(hint, ast.Constant) and isinstance(hint.value, str) else ast.unparse(hint)
+    return text.rpartition(".")[2].endswith(_CLIENT_HINTS)
+
+
+def _module(source: str) -> ast.Module:
+    _check_size(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about escape sequences in somebody else's text
@@ -104,7 +145,7 @@ def _read(module: ast.Module, function: Function) -> ToolSource:
     required = []
     for argument, default in _parameters(function):
         name = argument.arg
-        if name in _GIVEN:
+        if _is_given(argument):
             continue
         if argument.annotation is None:
             raise InvalidSource(

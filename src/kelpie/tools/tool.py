@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from kelpie.people.speaker import NOBODY, Speaker
 from kelpie.tools import limits
+from kelpie.tools.audit import Ran, Sandboxed
 from kelpie.trajectories.records import RunInput
 from umi.dst import Host
 from umi.memory import Archive
@@ -22,6 +23,7 @@ class ToolContext:
     speaker  whom the run is for: bound when it was accepted, whatever is said in it
     said     the run's own input, word for word: what a person asked for, and nothing that data or a model added
     model    the handle of the model that called and will read the outcome; "" if nobody says
+    agent    what a tool that asks for the state of its agent is shown of it, besides its blocks
     """
 
     tenant: str
@@ -36,6 +38,7 @@ class ToolContext:
     speaker: Speaker = NOBODY
     said: Sequence[RunInput] = ()
     model: str = ""
+    agent: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -47,6 +50,7 @@ class Outcome:
     says       text the user sees as the agent's own words (send_message, ask_user)
     ends_turn  no further model call in this turn
     level      the isolation the call really ran at
+    ran        what the audit keeps of it, of a tool that is `sandboxed`
     """
 
     text: str
@@ -57,6 +61,7 @@ class Outcome:
     level: str = "in process"
     stdout: list[str] = field(default_factory=list)
     stderr: list[str] = field(default_factory=list)
+    ran: Ran | None = None
 
 
 ToolFunction = Callable[[ToolContext, dict[str, Any]], Awaitable[Outcome]]
@@ -69,6 +74,8 @@ class Tool:
     A "store" tool only reads the view and plans changes: the turn may run it again before the commit. An "outside"
     tool acts on the world (a sandbox, a data source, another service): the turn writes an intent first, calls it
     once, and after a crash never repeats it. Raise ToolFailed for what the model should read as an error.
+
+    sandboxed  of a tool whose calls are audited: what it runs is not ours
     """
 
     spec: ToolSpec
@@ -76,6 +83,7 @@ class Tool:
     reach: Reach
     return_chars_max: int = limits.TOOL_RETURN_CHARS_DEFAULT
     tool_type: str = "builtin"
+    sandboxed: Sandboxed | None = None
 
     @property
     def name(self) -> str:

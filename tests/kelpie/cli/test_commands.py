@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import httpx2
 import pytest
 
 from benchmarks.processes import free_port, start_backend, start_kelpie
@@ -39,7 +40,7 @@ def place(tmp_path_factory):
 def test_every_command_says_what_it_does():
     code, shown, _ = kelpie("--help")
     assert code == 0
-    for command in ("serve", "demo", "ask", "chat", "doctor", "models", "trajectories", "sim"):
+    for command in ("serve", "demo", "ask", "chat", "doctor", "models", "trajectories", "sim", "audit"):
         assert command in shown
         code, helped, _ = kelpie(command, "--help")
         assert (code, "Usage" in helped) == (0, True)
@@ -95,8 +96,23 @@ def test_the_doctor_says_what_is_there(place):
     assert "✓ OpenAI" in shown
     assert "Anthropic: not configured" in shown
     assert "is ok" in shown
-    assert "isolation level 'process'" in shown
+    assert "level 'process'" in shown
+    assert "code that nobody read (run_code)" in shown
     assert "sk-secret" not in shown
+
+
+def test_the_audit_is_a_table_people_can_read(place):
+    code, shown, _ = kelpie("audit", "tools", "--url", place.url, "--agent", "agent-of-nobody")
+    assert (code, "no call of a tool in a sandbox" in shown) == (0, True)
+    with httpx2.Client(base_url=place.url, trust_env=False) as http:
+        body = {"source_code": 'def greet() -> str:\n    """Greet."""\n    return "hello"\n', "args": {}}
+        assert http.post("/v1/tools/run", json=body).status_code in (200, 501)
+        code, shown, _ = kelpie("audit", "tools", "--url", place.url)
+        (row,) = http.get("/v1/audit/tools").json()
+    assert (code, "greet" in shown, "reviewed" in shown) == (0, True, True)
+    assert ("process" in shown) == (row["state"] == "ran")
+    if row["refusal"]:
+        assert row["refusal"][:20] in shown
 
 
 def test_models_are_listed_by_their_handles(place):

@@ -83,3 +83,14 @@ def test_what_is_below_the_level_is_not_written(logged):
     logs.on_event(RUN)
     logging.getLogger("uvicorn.error").info("Started server process")
     assert stream.getvalue() == ""
+
+
+def test_what_mcp_servers_say_stands_in_no_log(logged):
+    """The SDK's client writes down sessions' ids, and whole messages at the level debug."""
+    stream = logged(log_level="debug")
+    logging.getLogger("mcp.client.streamable_http").info("Received session ID: secret")
+    logging.getLogger("client").error("a server said this")
+    logging.getLogger("mcp.server.runner").error("a bug of ours")
+    assert "secret" not in stream.getvalue()
+    assert "said this" not in stream.getvalue()
+    assert "a bug of ours" in stream.getvalue()

@@ -5,6 +5,7 @@ import pytest
 from kelpie.agents import agent as agents
 from kelpie.agents.agent import Agent
 from kelpie.simulate.fault_points import REFUSED, STORE_KINDS, UNHEARD, UNWRITTEN, FaultPoints
+from kelpie.tools import workspace
 from kelpie.trajectories import messages
 from sim.lively import MIGRATIONS
 from umi import archival, core
@@ -25,8 +26,12 @@ WRITES = {
     "store.block_write": lambda: core.plan_create(BLOCK),
     "store.archival_write": lambda: archival.plan_add([FACT], archival.Why()),
     "store.agent_write": lambda: agents.plan_create(AGENT),
+    "store.workspace_write": lambda: workspace.plan_sync("t", "agent-2", {}, {"notes.txt": b"a cat"}, 0)[0],
 }
-COUNT = "SELECT (SELECT count(*) FROM block) + (SELECT count(*) FROM fact) + (SELECT count(*) FROM agent)"
+COUNT = (
+    "SELECT (SELECT count(*) FROM block) + (SELECT count(*) FROM fact) + (SELECT count(*) FROM agent)"
+    " + (SELECT count(*) FROM workspace_file)"
+)
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def test_every_kind_is_tried_here():
 async def test_without_faults_it_is_the_database(store, inner):
     for plan in WRITES.values():
         await store.commit(plan())
-    assert await View(inner).fetch(COUNT) == [(3,)]
+    assert await View(inner).fetch(COUNT) == [(4,)]
     assert [fact.text for fact in await archival.list_facts(View(store), "t", "ada", Page())] == ["a cat"]
     with pytest.raises(Conflict):
         await store.commit(core.plan_create(BLOCK))

@@ -8,6 +8,7 @@ import pytest
 
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, InvalidSource, LimitExceeded, NotFound
 from kelpie.tools import custom, limits
+from kelpie.tools import schema as tool_schema
 from kelpie.tools.custom import ToolDraft
 from kelpie.tools.tool import Outcome, Tool
 from umi.storage import Changes, Page, SqliteDatabase, View
@@ -20,7 +21,7 @@ UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 @pytest.fixture
 async def database(tmp_path, host):
-    opened = await SqliteDatabase.open(str(tmp_path / "tools.db"), custom.MIGRATIONS, host=host)
+    opened = await SqliteDatabase.open(str(tmp_path / "tools.db"), tool_schema.MIGRATIONS, host=host)
     yield opened
     await opened.close()
 
@@ -101,7 +102,9 @@ async def test_two_who_create_one_name_at_once_make_one_tool(view, host):
     ("fields", "error", "text"),
     [
         ({"source_code": "def f(x): pass"}, InvalidSource, "no type hint"),
-        ({"source_type": "typescript"}, InvalidSource, "'typescript' are not supported"),
+        ({"source_type": "ruby"}, InvalidSource, "'ruby' are not supported"),
+        ({"settings": {"trust": "operator"}}, InvalidInput, "a tool's settings"),
+        ({"settings": {"timeout_ms": 1}}, InvalidInput, "timeout_ms"),
         ({"return_chars_max": 0}, InvalidInput, "1 to 1,000,000 characters; 0"),
         ({"return_chars_max": 1_000_001}, InvalidInput, "1 to 1,000,000 characters; 1,000,001"),
         ({"tags": ["x"] * 101}, LimitExceeded, "101 tags"),
@@ -158,6 +161,30 @@ async def test_upsert_makes_then_changes_and_keeps_what_is_not_given(view, host,
     assert (changed.created_at_ms, changed.updated_at_ms) == (made.created_at_ms, made.created_at_ms + 1000)
     assert await custom.get(view, "t", made.id) == changed
     assert await names(view) == ["roll"]
+
+
+async def test_settings_stay_unless_they_are_given(view, host):
+    given = {"timeout_ms": 5_000, "egress": {"hosts": ["example.com"]}, "workspace": True}
+    made = await custom.upsert(view, host, "t", ToolDraft(source_code=ROLL, settings=given))
+    assert await custom.get(view, "t", made.id) == made
+    again = await custom.upsert(view, host, "t", ToolDraft(source_code=ROLL, settings={"trust": "untrusted"}))
+    assert (again.settings.trust, again.settings.timeout_ms, again.settings.workspace) == ("untrusted", 5_000, True)
+    assert again.settings.egress.hosts == ("example.com",)
+    last = await custom.edit(view, "t", made.id, 0, {"settings": {"egress": None}})
+    assert (last.settings.egress, last.settings.trust) == (None, "untrusted")
+    assert (await custom.upsert(view, host, "t", ToolDraft(source_code=ROLL))).settings == last.settings
+
+
+async def test_a_tool_of_before_there_were_settings_is_a_reviewed_one(database, view, host):
+    await database.commit(
+        Changes().write(
+            "INSERT INTO tool VALUES (NULL, 't', 'tool-1', 'f', 'custom', 'F.', 'python', 'def f(): pass',"
+            """ '{"name":"f","description":"F.","parameters":{"type":"object","properties":{}}}', '[]', 7, '{}',"""
+            " 1, 0, 0, '{}')"
+        )
+    )
+    old = await custom.get(view, "t", "tool-1")
+    assert (old.settings.trust, old.settings.granted, old.settings.egress) == ("reviewed", {"agent_state"}, None)
 
 
 async def test_many_upserts_of_one_tool_at_once_all_succeed_and_leave_one(view, host):

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from kelpie.errors import CallerError, InvalidInput, LimitExceeded
+from kelpie.tools import schema as tool_schema
 from kelpie.tools.memory import MEMORY_TOOLS
 from kelpie.tools.tool import ToolContext
 from kelpie.trajectories import messages, schema
@@ -55,7 +56,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path, host):
-    migrations = [*memory.MIGRATIONS, *schema.MIGRATIONS]
+    migrations = [*memory.MIGRATIONS, *schema.MIGRATIONS, *tool_schema.MIGRATIONS]
     database = await SqliteDatabase.open(str(tmp_path / "d.db"), migrations, host=host)
     yield Desk(database, host)
     await database.close()

@@ -155,8 +155,42 @@ def test_nothing_of_the_source_is_executed(tmp_path):
 def test_the_agents_state_is_not_the_models_to_give():
     source = "def f(agent_state: 'AgentState', x: int): pass"
     assert parameters(source) == {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
-    assert given_parameters(source, "f") == ["agent_state"]
-    assert given_parameters("def f(x, *, agent_state=None): pass", "f") == ["agent_state"]
+    assert given_parameters(source, "python", "f") == ["agent_state"]
+    assert given_parameters("def f(x, *, agent_state=None): pass", "python", "f") == ["agent_state"]
+
+
+@pytest.mark.parametrize("hint", ["", ": Client", ": 'Client'", ": letta_client.Letta", ": 'kelpie.Client'"])
+def test_the_client_is_not_the_models_to_give(hint):
+    source = f"def f(x: int, client{hint} = None): pass"
+    assert list(parameters(source)["properties"]) == ["x"]
+    assert given_parameters(source, "python", "f") == ["client"]
+
+
+def test_javascript_is_read_as_well():
+    source = """
+/** Greet somebody.
+ * @param {string} name For whom.
+ */
+export function greet(name, times = 1, client) { return `hi ${name}`; }
+"""
+    for source_type in ("javascript", "typescript"):
+        found = parse_source(
+            source.replace("(name,", "(name: string,") if source_type == "typescript" else source, source_type
+        )
+        assert (found.name, found.description, found.parameters["required"]) == ("greet", "Greet somebody.", ["name"])
+        assert list(found.parameters["properties"]) == ["name", "times"]
+    assert given_parameters(source, "javascript", "greet") == ["client"]
+    assert described(source, "javascript", "greet") == "Greet somebody."
+    with pytest.raises(InvalidSource, match="no function 'other'"):
+        described(source, "javascript", "other")
+    with pytest.raises(InvalidSource, match="at most 1,000,000"):
+        parse_source("//" + "x" * 1_000_000, "javascript")
+
+
+def test_a_client_who_is_a_customer_is_an_ordinary_parameter():
+    source = "def f(client: str): pass"
+    assert list(parameters(source)["properties"]) == ["client"]
+    assert given_parameters(source, "python", "f") == []
 
 
 MODELS = '''
@@ -252,9 +286,9 @@ def test_what_is_no_source_at_all_is_refused(source, reason):
     assert reason in str(refused.value)
 
 
-@pytest.mark.parametrize("source_type", ["typescript", "", "Python"])
+@pytest.mark.parametrize("source_type", ["ruby", "", "Python"])
 def test_other_languages_are_refused(source_type):
-    with pytest.raises(InvalidSource, match="supported is: python"):
+    with pytest.raises(InvalidSource, match="supported are: python"):
         parse_source("def f(): pass", source_type)
 
 

@@ -5,14 +5,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from kelpie.agents import agent as agents
+from kelpie.agents import trying
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller
 from kelpie.api.ids import ToolId
 from kelpie.api.paging import PageQuery, Window
 from kelpie.api.wire import tools as wire
-from kelpie.errors import GuardFailed, NotFound, NotServed
+from kelpie.errors import GuardFailed, InvalidInput, NotFound, NotServed
 from kelpie.tools import custom
 from kelpie.tools import limits as tool_limits
+from kelpie.tools.custom import ToolRecord
 
 router = APIRouter(tags=["tools"])
 
@@ -31,18 +33,19 @@ class ToolsQuery(PageQuery):
         """The filters in our words: Letta's kinds of tools are names of built-in ones. Raises NotServed."""
         wanted = set(self.tool_types or wire.TOOL_TYPES) - set(self.exclude_tool_types or [])
         if self.return_only_letta_tools:
-            wanted.discard(custom.CUSTOM)
+            wanted -= set(wire.PEOPLES)
         if self.exclude_letta_tools:
-            wanted &= {custom.CUSTOM}
+            wanted &= set(wire.PEOPLES)
         given = {"name": self.name, "names": self.names, "ids": self.tool_ids, "text": self.search}
         of_ours = wire.names_of(wanted, builtins)
-        if custom.CUSTOM not in wanted:
+        of_people = [kind for kind in wire.PEOPLES if kind in wanted]
+        if not of_people:
             names = of_ours if self.names is None else [name for name in self.names if name in of_ours]
             return given | {"names": names}
         if not of_ours:
-            return given | {"tool_types": [custom.CUSTOM]}
-        if len(of_ours) < len(builtins):
-            raise NotServed("custom tools together with some kinds of built-in ones can't be listed yet; ask twice")
+            return given | {"tool_types": of_people}
+        if len(of_ours) < len(builtins) or len(of_people) < len(wire.PEOPLES):
+            raise NotServed("people's tools together with some kinds of built-in ones can't be listed yet; ask twice")
         return given
 
 
@@ -50,16 +53,19 @@ class ToolsQuery(PageQuery):
 async def create_tool(request: Request, body: wire.CreateTool) -> Response:
     """A new tool from its Python source. 409 if there is one of its name."""
     who = caller(request)
-    record, changes = await custom.plan_create(who.view, who.workshop.host, who.tenant, body.draft())
+    record, changes = await custom.plan_create(
+        who.view, who.workshop.host, who.tenant, body.draft(strict=who.house.strict_letta)
+    )
     await who.workshop.database.commit(changes)
-    return answer(wire.tool(record))
+    return answer(_shown(who, record))
 
 
 @router.put("/v1/tools")
 async def upsert_tool(request: Request, body: wire.CreateTool) -> Response:
     """The tool of this name, made or changed."""
     who = caller(request)
-    return answer(wire.tool(await custom.upsert(who.view, who.workshop.host, who.tenant, body.draft())))
+    draft = body.draft(strict=who.house.strict_letta)
+    return answer(_shown(who, await custom.upsert(who.view, who.workshop.host, who.tenant, draft)))
 
 
 @router.get("/v1/tools")
@@ -68,7 +74,7 @@ async def list_tools(request: Request, query: Annotated[ToolsQuery, Query()]) ->
     who, window = caller(request), Window(query)
     filters = query.filters(list(who.workshop.catalog.builtins))
     found = await custom.list_tools(who.view, who.tenant, window.page, **filters)
-    return answer([wire.tool(record) for record in window.ordered(found)])
+    return answer([_shown(who, record) for record in window.ordered(found)])
 
 
 @router.get("/v1/tools/count")
@@ -79,19 +85,31 @@ async def count_tools(request: Request, query: Annotated[ToolsQuery, Query()]) -
     return answer(total)
 
 
+@router.post("/v1/tools/run")
+async def run_tool(request: Request, body: wire.RunTool) -> Response:
+    """Run a source once, with arguments, without an agent. 429 if every place is taken, 501 if nothing isolates it."""
+    who = caller(request)
+    record = custom.drafted(who.workshop.host, who.tenant, body.draft())
+    if body.name not in (None, record.name):
+        raise InvalidInput(f"the tool of this source is '{record.name}'; give a json_schema to run another function")
+    call_id, outcome = await trying.run_once(who.workshop, record, body.args, body.variables())
+    message_id = who.workshop.host.ids.new("message")
+    return answer(wire.tool_return(message_id, call_id, record.name, who.now_ms(), outcome))
+
+
 @router.get("/v1/tools/{tool_id}")
 async def retrieve_tool(request: Request, tool_id: ToolId) -> Response:
     """One tool, with its source and schema."""
     who = caller(request)
-    return answer(wire.tool(await custom.get(who.view, who.tenant, tool_id)))
+    return answer(_shown(who, await custom.get(who.view, who.tenant, tool_id)))
 
 
 @router.patch("/v1/tools/{tool_id}")
 async def modify_tool(request: Request, tool_id: ToolId, body: wire.ModifyTool) -> Response:
     """Change some fields; new source derives name and schema anew. 409 for a built-in tool."""
     who = caller(request)
-    fields = body.fields(await custom.get(who.view, who.tenant, tool_id))
-    return answer(wire.tool(await custom.edit(who.view, who.tenant, tool_id, who.now_ms(), fields)))
+    fields = body.fields(await custom.get(who.view, who.tenant, tool_id), strict=who.house.strict_letta)
+    return answer(_shown(who, await custom.edit(who.view, who.tenant, tool_id, who.now_ms(), fields)))
 
 
 @router.delete("/v1/tools/{tool_id}")
@@ -99,6 +117,10 @@ async def delete_tool(request: Request, tool_id: ToolId) -> Response:
     """Remove a tool; agents that have it lose it. 409 for a built-in tool."""
     await _delete(caller(request), tool_id)
     return answer({"message": f"Tool id={tool_id} successfully deleted"})
+
+
+def _shown(who: Caller, record: ToolRecord) -> dict[str, Any]:
+    return wire.tool(record, strict=who.house.strict_letta)
 
 
 async def _delete(who: Caller, tool_id: str) -> None:
