@@ -4,11 +4,12 @@
     simulate            the server below, on simulated machines, under seeds
     server, console     wires the house; a client of our own API for the terminal
     api, analyst        Letta's words on the wire; the analyst product
+    moving              agents that come and go, as files or from another server's database
     agents              the turn: context, model, tools, commit
     tools               tools for agents, built in and custom
-    actors, models, people, sandbox, trajectories
-                        identity and single-writer activation; providers; whom questions are for; isolation; messages,
-                        runs and steps
+    actors, files, models, people, sandbox, trajectories
+                        identity and single-writer activation; folders and files; providers; whom questions are for;
+                        isolation; messages, runs and steps
     config, events, errors, yaml_lines
                         read once at start; the one seam for what happened; every error in one tree; YAML by its lines
 

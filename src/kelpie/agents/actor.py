@@ -10,9 +10,9 @@ from kelpie.agents.history import History
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.agents.turn import Turn
-from kelpie.errors import CallerError, Fenced, GuardFailed, InternalError, NotFound, StoreError
-from kelpie.trajectories import runs
-from kelpie.trajectories.records import OPEN_STATUSES, Run
+from kelpie.errors import CallerError, Conflict, Fenced, GuardFailed, InternalError, NotFound, StoreError
+from kelpie.trajectories import messages, runs
+from kelpie.trajectories.records import OPEN_STATUSES, Run, StoredMessage
 from umi.storage import View
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,12 @@ class TakeTurn(msgspec.Struct):
     give_up: dict[str, Any] | None = None
 
 
+class StartAnew(msgspec.Struct):
+    """The command: forget the history and begin with this message. Refused while a run is open."""
+
+    first: StoredMessage
+
+
 class AgentActor:
     def __init__(self, placement: Placement, workshop: Workshop) -> None:
         self._placement = placement
@@ -40,15 +46,40 @@ class AgentActor:
         self._history = await History.load(view, who.tenant, who.key)
         self._left_open = await runs.open_runs_of(view, who.tenant, who.key)
 
-    async def receive(self, command: TakeTurn) -> Ended:
+    async def receive(self, command: TakeTurn | StartAnew) -> Ended | None:
+        if isinstance(command, StartAnew):
+            await self._start_anew(command.first)
+            return None
+        return await self._take(command)
+
+    async def _start_anew(self, first: StoredMessage) -> None:
+        who = self._placement.actor_id
+        try:
+            changes = messages.plan_forget(who.tenant, who.key).extend(messages.plan_add([first]))
+            await self._placement.commit(changes)
+        except GuardFailed as error:
+            if error.guard != "at rest":
+                raise
+            raise Conflict(f"agent '{who.key}' has a run that has not ended; wait for it, or cancel it") from None
+        self._history = History([first])
+
+    async def _take(self, command: TakeTurn) -> Ended:
         stream = command.stream
         # What an earlier attempt or another process committed is in the store, not in `stream.run`.
         stream.run = await self._stored(stream.run)
         if stream.run.status in OPEN_STATUSES:
             await self._finish_earlier(stream.run.id)
+            await self._begin_again(stream)
         stream.begin_attempt()
         turn = self._turn(stream)
         return await (turn.take() if command.give_up is None else turn.close(command.give_up))
+
+    async def _begin_again(self, stream: RunStream) -> None:
+        """Note durably that an earlier attempt may have let pieces of a reply go out that will never be committed."""
+        if stream.is_new or not stream.run.options.stream_tokens:
+            return
+        stream.run, changes = runs.plan_again(stream.run)
+        await self._placement.commit(changes)
 
     async def _finish_earlier(self, run_id: str) -> None:
         """Runs that were acknowledged before this one come first, whoever acknowledged them: when an agent changes
@@ -64,7 +95,10 @@ class AgentActor:
     async def _finish(self, left_open: Run) -> None:
         """End a run that somebody else left open. A bug in it ends it, and not the run that waits for it."""
         try:
-            await self._turn(RunStream(await self._stored(left_open))).take()
+            stream = RunStream(await self._stored(left_open))
+            if stream.run.status in OPEN_STATUSES:
+                await self._begin_again(stream)
+            await self._turn(stream).take()
         except (StoreError, Fenced, GuardFailed, NotFound):
             raise
         except Exception as error:

@@ -8,7 +8,9 @@ import msgspec
 from kelpie.actors import ActorId, plan_forget
 from kelpie.agents import limits
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
+from kelpie.files import attached
 from kelpie.people import NOBODY, Speaker, scopes
+from kelpie.tools import collections, secrets, workspace
 from kelpie.trajectories.schema import of_agent_deleted
 from umi import archival, core, embed
 from umi.entity import check_text
@@ -215,14 +217,17 @@ async def edit(view: View, tenant: str, agent_id: str, now_ms: int, fields: dict
 
 
 def plan_delete(tenant: str, agent_id: str) -> Changes:
-    """Remove the agent and all that is its alone: history, runs, steps, facts, what was promoted of them, placement.
-    Other blocks are detached and stay: they may be shared. So does a memory that the agent shared with others. A turn
-    that is at work is fenced. Guard "agent": it must exist."""
+    """Remove the agent and all that is its alone: history, runs, steps, facts, what was promoted of them, files,
+    secrets, placement. What the audit says of it stays. Other blocks are detached and stay: they may be shared. So does
+    a memory that the agent shared with others. A turn that is at work is fenced. Guard "agent": it must exist."""
     changes = Changes().guard("agent", "DELETE FROM agent WHERE tenant = ? AND id = ?", tenant, agent_id)
     changes.extend(core.plan_delete_typed(tenant, agent_id)).extend(core.plan_detach_all(tenant, agent_id))
     for sql, params in of_agent_deleted(tenant, agent_id):
         changes.write(sql, *params)
     changes.extend(archival.plan_forget_scope(tenant, agent_id)).extend(embed.plan_forget_scope(tenant, agent_id))
+    changes.extend(secrets.plan_forget_agent(tenant, agent_id)).extend(workspace.plan_forget_agent(tenant, agent_id))
+    changes.extend(attached.plan_forget_agent(tenant, agent_id))
+    changes.extend(collections.plan_forget_agent(tenant, agent_id))
     return changes.extend(plan_forget(actor_id(tenant, agent_id)))
 
 
@@ -306,6 +311,17 @@ async def list_agents(
     select, params = _matching("SELECT body", tenant, name, tags, match_all_tags, text, ids)
     sql, bound = paged(select, params, page, table="agent", tenant=tenant)
     return [agent_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+async def ids(view: View, tenant: str) -> list[str]:
+    """Of all agents of a tenant, the oldest first."""
+    return [row[0] for row in await view.fetch("SELECT id FROM agent WHERE tenant = ? ORDER BY seq", tenant)]
+
+
+async def tags(view: View, tenant: str) -> list[str]:
+    """Every tag that an agent has, by name."""
+    rows = await view.fetch("SELECT DISTINCT tag FROM agent_tag WHERE tenant = ? ORDER BY tag", tenant)
+    return [row[0] for row in rows]
 
 
 async def count(

@@ -9,7 +9,7 @@ import msgspec
 
 from kelpie.errors import CallerError, UmiError
 from kelpie.events import Events, ToolEnded
-from kelpie.tools import limits
+from kelpie.tools import audit, limits
 from kelpie.tools.tool import Outcome, Tool, ToolContext
 from umi.wire.types import ToolCall
 
@@ -54,7 +54,8 @@ async def run(prepared: Prepared, context: ToolContext, events: Events) -> tuple
     """The call's outcome and its duration in ms. A tool's exception becomes an error the model reads."""
     started_ms = context.host.clock.monotonic_ms()
     outcome, error = await _outcome(prepared, context)
-    outcome = _bounded(outcome, prepared)
+    chars_max = prepared.tool.return_chars_max if prepared.tool is not None else limits.TOOL_RETURN_CHARS_DEFAULT
+    outcome = bounded(outcome, chars_max)
     duration_ms = context.host.clock.monotonic_ms() - started_ms
     events.emit(
         ToolEnded(
@@ -78,7 +79,7 @@ async def _outcome(prepared: Prepared, context: ToolContext) -> tuple[Outcome, s
     try:
         return await prepared.tool.run(context, prepared.arguments), ""
     except CallerError as error:
-        return Outcome(str(error), is_error=True), error.kind
+        return Outcome(str(error), is_error=True, ran=audit.of_refusal(error)), error.kind
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
@@ -92,9 +93,8 @@ async def _outcome(prepared: Prepared, context: ToolContext) -> tuple[Outcome, s
         return Outcome(text, is_error=True), kind
 
 
-def _bounded(outcome: Outcome, prepared: Prepared) -> Outcome:
+def bounded(outcome: Outcome, chars_max: int) -> Outcome:
     """What the tool gave, or the error it raised, as it can be stored and shown."""
-    chars_max = prepared.tool.return_chars_max if prepared.tool is not None else limits.TOOL_RETURN_CHARS_DEFAULT
     outcome.text = cut(storable(outcome.text), chars_max)
     outcome.says = storable(outcome.says) if outcome.says is not None else None
     outcome.stdout, outcome.stderr = [*map(storable, outcome.stdout)], [*map(storable, outcome.stderr)]

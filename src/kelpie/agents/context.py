@@ -45,9 +45,12 @@ def render_blocks(blocks: Sequence[Block]) -> str:
     )
 
 
-def system_prompt(agent: Agent, blocks: Sequence[Block], now_ms: int) -> str:
-    """The system message. The date changes once a day, so the prefix does too."""
-    memory = render_blocks(blocks)
+def system_prompt(agent: Agent, blocks: Sequence[Block], now_ms: int, directories: str = "") -> str:
+    """The system message. The date changes once a day, so the prefix does too.
+
+    directories  the agent's folders and open files (see directories.py)
+    """
+    memory = "\n\n".join(part for part in (render_blocks(blocks), directories) if part)
     before, place, after = agent.system.partition(MEMORY_PLACE)
     # One place: the same memory shown twice would cost twice, and an edit would seem to apply to one of the two.
     text = f"{before}{memory}{after.replace(MEMORY_PLACE, '')}" if place else f"{agent.system}\n\n{memory}"
@@ -82,6 +85,11 @@ def estimate_tokens(message: Message) -> int:
     return tokens
 
 
+def tools_tokens(tools: Sequence[ToolSpec]) -> int:
+    """The same for what the model is told of its tools."""
+    return sum(len(msgspec.json.encode(spec)) for spec in tools) // CHARS_PER_TOKEN
+
+
 def message_chars(message: Message) -> int:
     """What a message takes in memory, roughly."""
     chars = len(message.text) + len(message.reasoning or "") + sum(len(call.arguments) for call in message.tool_calls)
@@ -99,23 +107,24 @@ def compile_request(
     now_ms: int,
     *,
     history_tokens_max: int | None = None,
+    directories: str = "",
 ) -> Request:
     """The request for the next step: prefix, then the newest part of `history` that fits.
 
     history_tokens_max  less history than the window would hold
+    directories         as in system_prompt
     Raises ModelError("context_overflow") if the prefix and the newest message alone are too large, saying which is.
     """
-    system = Message(role="system", content=system_prompt(agent, blocks, now_ms))
+    system = Message(role="system", content=system_prompt(agent, blocks, now_ms, directories))
     window = agent.context_window_tokens or card.context_window_tokens
     output_max = min(agent.output_tokens_max or card.output_tokens_max, card.output_tokens_max)
     reserved = min(output_max, int(window * limits.OUTPUT_TOKENS_RESERVED_SHARE))
-    tools_tokens = sum(len(msgspec.json.encode(spec)) for spec in tools) // CHARS_PER_TOKEN
-    prefix = tools_tokens + estimate_tokens(system)
+    prefix = tools_tokens(tools) + estimate_tokens(system)
     budget = window - reserved - prefix
     if history_tokens_max is not None:
         budget = min(budget, history_tokens_max)
     kept = fit(history, budget)
-    if not kept:
+    if not kept and (history or budget <= 0):
         raise _overflow(window, prefix, budget, history)
     return Request(
         model=card.name,

@@ -7,16 +7,19 @@ import msgspec
 from kelpie.agents import agent as agents
 from kelpie.agents.agent import Agent
 from kelpie.agents.context import system_prompt
+from kelpie.agents.folders import plan_attach
 from kelpie.agents.scene import Workshop
-from kelpie.errors import Conflict, LimitExceeded
+from kelpie.errors import Conflict, GuardFailed, LimitExceeded, NotFound
 from kelpie.people import NOBODY, Speaker
-from kelpie.tools import custom
+from kelpie.tools import custom, secrets
 from kelpie.tools import limits as tool_limits
+from kelpie.tools.secrets import NO_SECRETS, Secrets
 from kelpie.trajectories import messages
 from kelpie.trajectories.records import StoredMessage
 from umi import core
+from umi.dst import Host
 from umi.entity import Block
-from umi.storage import Changes, View
+from umi.storage import View
 from umi.wire.types import Message
 
 
@@ -29,11 +32,13 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     block_ids: list[str] = []
     tool_ids: list[str] = []
     tool_names: list[str] = []
+    folder_ids: list[str] = []
+    secrets: Secrets = NO_SECRETS
     speaker: Speaker = NOBODY
 
 
 async def create(workshop: Workshop, draft: Draft) -> Agent:
-    """Raises InvalidInput, LimitExceeded, NotFound (a block or tool), Conflict (two blocks of one label), and
+    """Raises InvalidInput, LimitExceeded, NotFound (a block, tool or folder), Conflict (two blocks of one label), and
     ModelError for a model handle that no provider serves."""
     workshop.models.resolve(draft.agent.model)
     view = View(workshop.database)
@@ -49,8 +54,14 @@ async def create(workshop: Workshop, draft: Draft) -> Agent:
         changes.extend(core.plan_attach(tenant, agent_id, block.id, block.label))
     for tool_id in tool_ids:
         changes.extend(agents.plan_attach_tool(tenant, agent_id, tool_id))
-    changes.extend(_first_message(workshop, draft.agent, blocks))
-    await workshop.database.commit(changes)
+    if draft.secrets:
+        changes.extend(secrets.plan_replace(workshop.host, tenant, agent_id, draft.secrets))
+    changes.extend(await plan_attach(view, tenant, agent_id, draft.folder_ids))
+    changes.extend(messages.plan_add([first_message(workshop.host, draft.agent, blocks)]))
+    try:
+        await workshop.database.commit(changes)
+    except GuardFailed:
+        raise NotFound("a folder that the agent was to have is gone") from None
     return draft.agent
 
 
@@ -71,12 +82,12 @@ async def _tool_ids(view: View, tenant: str, draft: Draft) -> list[str]:
     return ids
 
 
-def _first_message(workshop: Workshop, agent: Agent, blocks: Sequence[Block]) -> Changes:
+def first_message(host: Host, agent: Agent, blocks: Sequence[Block]) -> StoredMessage:
     """The system message as compiled now, for people who read the history; each step's request holds its own."""
-    now_ms = workshop.host.clock.now_ms()
-    first = StoredMessage(
+    now_ms = host.clock.now_ms()
+    return StoredMessage(
         tenant=agent.tenant,
-        id=workshop.host.ids.new("message"),
+        id=host.ids.new("message"),
         agent_id=agent.id,
         position=0,
         run_id=None,
@@ -84,4 +95,3 @@ def _first_message(workshop: Workshop, agent: Agent, blocks: Sequence[Block]) ->
         body=Message(role="system", content=system_prompt(agent, blocks, now_ms)),
         created_at_ms=now_ms,
     )
-    return messages.plan_add([first])

@@ -16,7 +16,7 @@ import msgspec
 from kelpie.actors import ActorRef, Silo
 from kelpie.agents import agent as agents
 from kelpie.agents import limits
-from kelpie.agents.actor import AgentActor, TakeTurn
+from kelpie.agents.actor import AgentActor, StartAnew, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.replaying import ended_stream
 from kelpie.agents.scene import Workshop
@@ -37,7 +37,7 @@ from kelpie.errors import (
 from kelpie.people import NOBODY
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import runs
-from kelpie.trajectories.records import OPEN_STATUSES, Run, RunInput, RunOptions
+from kelpie.trajectories.records import OPEN_STATUSES, Run, RunInput, RunOptions, StoredMessage
 from umi.storage import Changes, View
 
 log = logging.getLogger(__name__)
@@ -228,6 +228,20 @@ class Inbox:
             async with self._workshop.host.clock.timeout(limits.CANCEL_WAIT_MS_MAX):
                 for stream in streams:
                     await stream.wait()
+
+    async def start_anew(self, tenant: str, agent_id: str, first: StoredMessage) -> None:
+        """Forget an agent's history; it begins with this message. Raises NotFound, QueueFull, Conflict (a run is
+        open), StoreError."""
+        ref = self.silo.ref(ACTOR_KIND, agent_id, tenant)
+        await agents.get(View(self._workshop.database), tenant, agent_id)
+        if any(stream.run.agent_id == agent_id and stream.run.tenant == tenant for stream in self._open.values()):
+            raise Conflict(f"agent '{agent_id}' has a run that has not ended; wait for it, or cancel it")
+        ref.reserve()
+        try:
+            answer = ref.tell(StartAnew(first))
+        finally:
+            ref.release()
+        await answer
 
     @property
     def open(self) -> int:

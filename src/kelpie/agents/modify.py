@@ -9,10 +9,12 @@ from kelpie.agents import agent as agents
 from kelpie.agents import limits
 from kelpie.agents.agent import Agent
 from kelpie.agents.create import check_labels
+from kelpie.agents.folders import plan_replace
 from kelpie.agents.scene import Workshop
 from kelpie.errors import Conflict, GuardFailed, LimitExceeded, NotFound
-from kelpie.tools import custom
+from kelpie.tools import custom, secrets
 from kelpie.tools import limits as tool_limits
+from kelpie.tools.secrets import Secrets
 from umi import core
 from umi.storage import Changes, View
 
@@ -25,8 +27,11 @@ async def modify(
     *,
     block_ids: Sequence[str] | None = None,
     tool_ids: Sequence[str] | None = None,
+    folder_ids: Sequence[str] | None = None,
+    own_secrets: Secrets | None = None,
 ) -> Agent:
-    """Change some fields, and make `block_ids` and `tool_ids` (where given) exactly what the agent has.
+    """Change some fields, and make `block_ids`, `tool_ids`, `folder_ids` and `own_secrets`, where given, exactly what
+    the agent has.
 
     fields_of  the new values, given the agent as it is; called again if somebody else changed it meanwhile
     Raises NotFound, Conflict (two blocks of one label), InvalidInput, LimitExceeded, and ModelError for a model
@@ -44,6 +49,10 @@ async def modify(
             changes.extend(await _plan_blocks(view, tenant, agent_id, block_ids))
         if tool_ids is not None:
             changes.extend(await _plan_tools(view, tenant, agent_id, tool_ids))
+        if folder_ids is not None:
+            changes.extend(await plan_replace(View(workshop.database, changes), tenant, agent_id, folder_ids))
+        if own_secrets is not None:
+            changes.extend(secrets.plan_replace(workshop.host, tenant, agent_id, own_secrets))
         try:
             await workshop.database.commit(changes)
         except (GuardFailed, Conflict):

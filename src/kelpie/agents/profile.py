@@ -6,8 +6,10 @@ import msgspec
 
 from kelpie.agents.agent import SELECT_AGENT, Agent, agent_from_row
 from kelpie.errors import NotFound
-from kelpie.tools import custom
+from kelpie.files.folders import OF_AGENTS, Folder, folder_from_body
+from kelpie.tools import custom, secrets
 from kelpie.tools.custom import ToolRecord
+from kelpie.tools.secrets import SecretName
 from kelpie.trajectories import runs
 from umi import core
 from umi.entity import Block
@@ -35,6 +37,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     agent: Agent
     blocks: list[Block]
     tools: list[ToolRecord]
+    secrets: list[SecretName] = []
+    folders: list[Folder] = []
     last_run: LastRun | None = None
 
 
@@ -49,11 +53,13 @@ async def read(view: View, tenant: str, agent_id: str) -> Profile:
 async def read_all(view: View, tenant: str, agents: Sequence[Agent]) -> list[Profile]:
     """The profiles of `agents`, in their order."""
     ids = msgspec.json.encode([agent.id for agent in agents]).decode()
-    blocks, pairs, tools, last = await view.all(
+    blocks, pairs, tools, last, kept, given = await view.all(
         (core.OF_SCOPES, (tenant, ids)),
         (_TOOL_IDS, (tenant, ids)),
         (_TOOLS, (tenant, ids)),
         (runs.LAST_ENDED, (tenant, ids)),
+        (secrets.NAMES, (tenant, ids)),
+        (OF_AGENTS, (tenant, ids)),
     )
     records = {record.id: record for record in map(custom.record_from_row, tools)}
     of_blocks: dict[str, list[Block]] = {agent.id: [] for agent in agents}
@@ -63,8 +69,21 @@ async def read_all(view: View, tenant: str, agents: Sequence[Agent]) -> list[Pro
     for agent_id, tool_id in pairs:
         if tool_id in records:
             of_tools[agent_id].append(records[tool_id])
+    of_secrets: dict[str, list[SecretName]] = {agent.id: [] for agent in agents}
+    for secret in (SecretName(*row) for row in kept):
+        of_secrets[secret.agent_id].append(secret)
+    of_folders: dict[str, list[Folder]] = {agent.id: [] for agent in agents}
+    for agent_id, body in given:
+        of_folders[agent_id].append(folder_from_body(body))
     ended = {row[0]: LastRun(row[1], row[2], row[3]) for row in last}
     return [
-        Profile(agent=agent, blocks=of_blocks[agent.id], tools=of_tools[agent.id], last_run=ended.get(agent.id))
+        Profile(
+            agent=agent,
+            blocks=of_blocks[agent.id],
+            tools=of_tools[agent.id],
+            secrets=of_secrets[agent.id],
+            folders=of_folders[agent.id],
+            last_run=ended.get(agent.id),
+        )
         for agent in agents
     ]

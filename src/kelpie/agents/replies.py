@@ -39,7 +39,7 @@ def mended(reply: Reply, tools: Container[str], taken_ids: Container[str], new_i
         if not call_id or call_id in ids or call_id in taken_ids:
             call_id = new_id()
         ids.add(call_id)
-        name = call.name if call.name in tools or _NAME.fullmatch(call.name) else _plain(call.name)
+        name = call.name if call.name in tools else plain_name(call.name)
         calls.append(ToolCall(id=call_id, name=name, arguments=storable(call.arguments), extra=call.extra))
     return msgspec.structs.replace(
         reply,
@@ -49,5 +49,6 @@ def mended(reply: Reply, tools: Container[str], taken_ids: Container[str], new_i
     )
 
 
-def _plain(name: str) -> str:
-    return _NAME_REFUSED.sub("_", name[:_NAME_CHARS_MAX]) or "unnamed"
+def plain_name(name: str) -> str:
+    """A tool's name as every provider takes it."""
+    return name if _NAME.fullmatch(name) else _NAME_REFUSED.sub("_", name[:_NAME_CHARS_MAX]) or "unnamed"

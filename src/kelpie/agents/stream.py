@@ -6,28 +6,27 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kelpie.agents import limits
-from kelpie.trajectories.records import Run, Step, StoredMessage
+from kelpie.agents import limits, pieces
+from kelpie.trajectories.records import Run, Step, StoredMessage, Told
 from umi.wire.types import Delta
 
 
 class Provisional(msgspec.Struct, frozen=True):
-    """A piece of a reply that is not durable yet. `message_id` is the id the message will have."""
+    """A piece of a reply that is not durable yet. `message_id` is the id the message will have, `attempt` the attempt
+    at the run: if that is cut, this piece is void."""
 
     message_id: str
     step_id: str
     delta: Delta
+    attempt: int = 0
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """Messages of a step that are on disk, in order; the input of the run is not among them.
-
-    `streamed` says that their text went out before as Provisional pieces.
-    """
+    """Messages of a step that are on disk, in order; the input of the run is not among them. The step says in which
+    pieces its reply went out before."""
 
     step: Step
     messages: list[StoredMessage]
-    streamed: bool
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -52,8 +51,10 @@ class RunStream:
     pieces so far of the reply that is under way: whoever comes in the middle of a reply can still show all of it.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, is_new: bool = False) -> None:
+        """`is_new`: the run was just accepted, and nobody can have begun with it."""
         self.run = run
+        self.is_new = is_new
         self.ended: Ended | None = None
         self.is_cancelled = False
         self._waiting: asyncio.Task[Any] | None = None  # the turn, while it waits for a model or a tool
@@ -104,7 +105,12 @@ class RunStream:
             task.uncancel()  # it came while `work` was past caring
         return result
 
+    def told(self) -> Told | None:
+        """What a step keeps of the pieces that went out since the last commit."""
+        return pieces.told(self.run.attempt, (piece.delta for piece in self._pieces))
+
     def begin_attempt(self) -> None:
+        self.is_new = False
         self._pieces.clear()  # what an earlier attempt had heard of a reply will not be committed
 
     def publish(self, event: RunEvent) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from kelpie.actors import Placement
 from kelpie.agents import agent as agents
-from kelpie.agents import calls, limits, scene
+from kelpie.agents import auditing, calls, limits, scene
 from kelpie.agents.agent import Agent
 from kelpie.agents.context import compile_request, estimate_tokens
 from kelpie.agents.history import History
@@ -84,9 +84,14 @@ class Turn:
         for step in self._steps:
             fresh = [message for message in missed if message.step_id == step.id]
             if fresh:
-                self._publish(step, fresh, streamed=False)
+                self._publish(step, fresh)
         if self._run.status not in OPEN_STATUSES:
             self._stream.publish(Ended(self._run, self._steps))
+
+    async def first_request(self, now: Scene) -> Request:
+        """What the model would be asked first. Raises ModelError."""
+        await self._recollect(now)
+        return self._compile(now, self._incoming(None))
 
     # ---- one step
 
@@ -123,6 +128,7 @@ class Turn:
                 model_name=now.card.name,
                 model_version=now.card.version,
                 context_window_tokens=now.agent.context_window_tokens or now.card.context_window_tokens,
+                instead_of=now.card.instead_of,
             )
             reply = await self._stream.until_cancelled(self._ask(now, incoming, message_id, step.id))
         except Cancelled:
@@ -185,7 +191,14 @@ class Turn:
         specs = [tool.spec for tool in now.tools.values()]
         now_ms = self._shop.host.clock.now_ms()
         return compile_request(
-            now.agent, now.blocks, specs, conversation, now.card, now_ms, history_tokens_max=history_tokens_max
+            now.agent,
+            now.blocks,
+            specs,
+            conversation,
+            now.card,
+            now_ms,
+            history_tokens_max=history_tokens_max,
+            directories=now.directories,
         )
 
     def _incoming(self, step_id: str | None) -> list[StoredMessage]:
@@ -229,6 +242,7 @@ class Turn:
             request=hashes[:-1],
             response=hashes[-1],
             provider_request_id=reply.provider_request_id,
+            told=self._stream.told(),
         )
         assistant = self._stored(message_id, reply.as_message(), len(incoming), step.id)
         work = Work(
@@ -239,7 +253,6 @@ class Turn:
             assistant=assistant,
             prepared=[calls.prepare(number, call, now.tools) for number, call in enumerate(reply.tool_calls)],
             base=stored.extend(messages.plan_add([*incoming, assistant])),
-            streamed=self._run.options.stream_tokens,
         )
         if any(call.is_outside for call in work.prepared):
             await self._commit_intents(work)
@@ -251,9 +264,10 @@ class Turn:
         """First commit of a step that reaches outside: reply and intents, before any call is made."""
         changes = work.base.extend(steps.plan_add(work.step))
         changes.extend(steps.plan_put_calls(work.call(prepared) for prepared in work.prepared))
+        changes.extend(auditing.plan_begin(work, self._run, self._shop.host))
         await self._placement.commit(changes.extend(runs.plan_start(self._run)))
         self._history.append([*work.incoming, work.assistant])
-        self._publish(work.step, [work.assistant], streamed=work.streamed)
+        self._publish(work.step, [work.assistant])
         work.base, work.incoming = Changes(), []
 
     async def _commit_results(self, work: Work) -> None:
@@ -281,6 +295,7 @@ class Turn:
                     for prepared, performed in zip(work.prepared, outcomes, strict=True)
                 )
             )
+            changes.extend(auditing.plan_end(work, outcomes))
             changes.extend(await self._plan_run(stop))
             try:
                 await self._placement.commit(changes)
@@ -299,7 +314,7 @@ class Turn:
         self._history.append([*work.incoming, *fresh])
         self._steps.append(step)
         self._shop.events.emit(step_ended(step))
-        self._publish(step, fresh, streamed=work.streamed and not with_intents)
+        self._publish(step, fresh)
         if stop is not None:
             self._end(_status(stop), stop)
 
@@ -322,12 +337,13 @@ class Turn:
                     speaker=self._run.options.speaker or NOBODY,
                     said=self._run.input,
                     model=work.scene.card.handle,
+                    agent=work.scene.state,
                 )
                 try:
                     work_done = calls.run(prepared, context, self._shop.events)
                     outcome, duration_ms = await self._stream.until_cancelled(work_done)
                 except Cancelled:
-                    outcome, duration_ms = Outcome(CANCELLED_TEXT, is_error=True), 0.0
+                    outcome, duration_ms = Outcome(CANCELLED_TEXT, is_error=True, ran=auditing.CANCELLED), 0.0
                 if prepared.is_outside:
                     kept[prepared.number] = (outcome, duration_ms)
             else:
@@ -397,7 +413,7 @@ class Turn:
         await self._placement.commit(changes.extend(await self._plan_run(stop)))
         self._history.append(results)
         self._steps[-1] = done
-        self._publish(done, results, streamed=False)
+        self._publish(done, results)
         if stop is not None:
             self._end("completed", stop)
 
@@ -412,7 +428,7 @@ class Turn:
             step, state="done", stop_reason=stop, completed_at_ms=self._shop.host.clock.now_ms()
         )
         changes = messages.plan_add(results).extend(steps.plan_put_calls(ended)).extend(steps.plan_finish(done))
-        return done, results, changes
+        return done, results, changes.extend(auditing.plan_interrupted(step))
 
     def _end(self, status: RunStatus, stop: StopReason, error: dict[str, Any] | None = None) -> Ended:
         now_ms = self._shop.host.clock.now_ms()
@@ -434,8 +450,8 @@ class Turn:
         )
         return ended
 
-    def _publish(self, step: Step, fresh: list[StoredMessage], *, streamed: bool) -> None:
-        self._stream.publish(Committed(step, fresh, streamed))
+    def _publish(self, step: Step, fresh: list[StoredMessage]) -> None:
+        self._stream.publish(Committed(step, fresh))
 
 
 def _status(stop: StopReason) -> RunStatus:

@@ -1,7 +1,7 @@
 """One step under way, and the records it becomes: messages of its results, calls, the event that says it is over."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from kelpie.agents.calls import INTERRUPTED_TEXT, Prepared
 from kelpie.agents.scene import Scene
@@ -29,7 +29,7 @@ class Work:
     assistant: StoredMessage
     prepared: list[Prepared]
     base: Changes  # what commits with the reply, whatever its calls come to
-    streamed: bool
+    audited: dict[int, str] = field(default_factory=dict)  # ids of audit rows that were begun, by the call's number
 
     def stop(self, outcomes: Sequence[Performed], max_steps: int) -> StopReason | None:
         """Why the run ends with this step, or None if it goes on."""
@@ -82,17 +82,10 @@ def unwritten(kept: Performed | None) -> Performed:
     outcome, duration_ms = kept
     if not outcome.changes:
         return kept
-    return (
-        Outcome(
-            f"{outcome.text}\n{UNRECORDED_TEXT}",
-            is_error=True,
-            says=outcome.says,
-            level=outcome.level,
-            stdout=outcome.stdout,
-            stderr=outcome.stderr,
-        ),
-        duration_ms,
+    lost = replace(
+        outcome, text=f"{outcome.text}\n{UNRECORDED_TEXT}", is_error=True, changes=Changes(), ends_turn=False
     )
+    return lost, duration_ms
 
 
 def interrupted_body(call: Call) -> Message:
@@ -124,4 +117,4 @@ class Publish:
     step_id: str
 
     def __call__(self, delta: Delta) -> None:
-        self.stream.publish(Provisional(self.message_id, self.step_id, delta))
+        self.stream.publish(Provisional(self.message_id, self.step_id, delta, self.stream.run.attempt))

@@ -3,8 +3,10 @@
 app          create_app: routes, error handlers and the gate over a house
 house        House, Caller: what endpoints stand on, and who is asking
 gate         every request: key, tenant, size, event; auth: keys
+idempotency  what is sent again with the same key is answered again; claims: the rows behind that
 routes       one file per resource
 wire         Letta's words: bodies in, dicts out
+mcp          the same for clients of the Model Context Protocol
 sse          a run as server-sent events
 failures     errors as answers; unserved: known paths that are answered 501
 paging, ids, answer, bounds, names

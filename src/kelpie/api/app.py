@@ -9,25 +9,38 @@ from starlette.exceptions import HTTPException
 
 from kelpie.api import failures, reference
 from kelpie.api.gate import Gate
+from kelpie.api.idempotency import Idempotency
+from kelpie.api.mcp import server as mcp_server
 from kelpie.api.routes import (
     access_rules,
+    agent_files,
+    agent_folders,
     agent_parts,
     agents,
     analyst,
     answers,
     archival,
+    archives,
+    audit,
     blocks,
+    contexts,
     conventions,
+    folders,
     health,
+    history,
+    mcp_by_name,
+    mcp_servers,
     messages,
     metrics,
     models,
     people,
     questions,
     runs,
+    schedules,
     steps,
     tools,
     trajectories,
+    workspace,
 )
 from kelpie.errors import UmiError
 
@@ -39,8 +52,13 @@ _ROUTERS = (
     agent_parts,
     archival,
     blocks,
+    archives,
+    agent_folders,
+    folders,
     runs,
     steps,
+    history,
+    contexts,
     tools,
     models,
     health,
@@ -52,6 +70,12 @@ _ROUTERS = (
     access_rules,
     people,
     trajectories,
+    workspace,
+    mcp_servers,
+    mcp_by_name,
+    audit,
+    schedules,
+    agent_files,
 )
 DESCRIPTION = "The part of Letta's REST API that kelpie serves, and the analyst's own routes."
 
@@ -70,8 +94,10 @@ def create_app(version: str, lifespan: Lifespan | None = None) -> FastAPI:
     )
     for resource in (*_ROUTERS, reference):
         app.router.routes.extend(resource.router.routes)
+    app.router.routes.append(mcp_server.route())
     app.add_exception_handler(UmiError, failures.on_umi_error)
     app.add_exception_handler(RequestValidationError, failures.on_invalid_request)
     app.add_exception_handler(HTTPException, failures.on_http_error)
-    app.add_middleware(Gate)
+    app.add_middleware(Idempotency)
+    app.add_middleware(Gate)  # outermost: nothing passes without it
     return app

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from kelpie.api import limits, unserved
 from kelpie.api.answer import answer
 from kelpie.api.house import House
-from kelpie.errors import ModelError, UmiError
+from kelpie.errors import ModelError, SandboxBusy, UmiError
 from kelpie.trajectories.records import Run
 
 # The SDK repeats 408, 409, 429 and 5xx by itself. A message that was accepted must not be sent again by a machine.
@@ -28,7 +28,7 @@ async def on_umi_error(request: Request, error: Exception) -> Response:
         return answer(model_failure(error.model_error_kind, text), error.status)
     headers = None if error.retry_safe else dict(_DO_NOT_REPEAT)
     if error.http_status == 429:
-        headers = {"retry-after": "1"}
+        headers = {"retry-after": str(error.retry_after_s if isinstance(error, SandboxBusy) else 1)}
     return answer({"detail": house.redact(str(error))}, error.http_status, headers)
 
 
@@ -37,7 +37,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     if any(problem["loc"][:1] == ("path",) for problem in problems):
-        sentence = unserved.sentence(request.method, request.url.path)
+        sentence = unserved.sentence(request)
         if sentence is not None:
             return answer({"detail": sentence}, 501)
     return answer({"detail": [_problem(problem) for problem in problems]}, 422)
@@ -57,7 +57,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path
     if error.status_code in _INSTEAD:
-        sentence = unserved.sentence(request.method, path)
+        sentence = unserved.sentence(request)
         if sentence is not None:
             return answer({"detail": sentence}, 501)
         text = _INSTEAD[error.status_code].format(path=path[:200], method=request.method)

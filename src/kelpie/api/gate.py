@@ -14,7 +14,8 @@ from kelpie.events import RequestEnded
 
 log = logging.getLogger(__name__)
 
-OPEN_PATHS = frozenset({"/health", "/v1/health", "/v1/ready"})
+# The last is where an authorization server sends a browser, which has no key: the state in its query is one.
+OPEN_PATHS = frozenset({"/health", "/v1/health", "/v1/ready", "/v1/tools/mcp/oauth/callback"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 

@@ -8,12 +8,15 @@ from starlette.requests import Request
 
 from kelpie.agents.inbox import Inbox
 from kelpie.agents.scene import Workshop
+from kelpie.agents.scheduling import Scheduling
 from kelpie.analyst.service import Analyst
 from kelpie.api.auth import Keys
 from kelpie.errors import NotFound, NotPermitted
+from kelpie.files.processing import Processing
 from kelpie.models.model import ModelCard
 from kelpie.people.resolving import resolve_within, within
 from kelpie.people.speaker import Speaker
+from kelpie.tools.mcp.tools import McpTools
 from kelpie.trajectories import runs
 from umi.storage import View
 
@@ -26,16 +29,20 @@ async def _no_levels() -> dict[str, Any]:
 class House:
     """Everything an endpoint may use. Built once, by kelpie.server.
 
+    uploads        takes files in, and reads them
     levels         the isolation custom tools run at on this machine, as the health route reports it
     metrics        the metrics as text, and their media type
     redact         a text without what looks like a secret
     analyst        the analyst's open sources; None where the extra is not installed
     analyst_model  the handle that answers questions unless one names another
+    mcp            the MCP servers agents have tools of; None where there are none
     strict_letta   agents do what Letta's do and nothing else: what is ours on the wire is not read or shown
     """
 
     workshop: Workshop
     inbox: Inbox
+    scheduling: Scheduling
+    uploads: Processing
     keys: Keys
     version: str
     levels: Callable[[], Awaitable[dict[str, Any]]] = _no_levels
@@ -44,6 +51,7 @@ class House:
     analyst: Analyst | None = None
     analyst_model: str | None = None
     strict_letta: bool = False
+    mcp: McpTools | None = None
 
 
 class Caller(NamedTuple):
@@ -62,8 +70,8 @@ class Caller(NamedTuple):
         return self.house.workshop
 
     def card_of(self, handle: str) -> ModelCard:
-        """Raises ModelError for a handle that no provider serves."""
-        return self.house.workshop.models.resolve(handle)[0]
+        """Of an agent's model, or the fallback's. Raises ModelError for a handle that no provider serves."""
+        return self.house.workshop.models.resolve_or_fall_back(handle)[0]
 
     def now_ms(self) -> int:
         return self.house.workshop.host.clock.now_ms()

@@ -15,8 +15,14 @@ def pattern(prefix: str) -> str:
 AgentId = Annotated[str, Path(pattern=pattern("agent"))]
 BlockId = Annotated[str, Path(pattern=pattern("block"))]
 ToolId = Annotated[str, Path(pattern=pattern("tool"))]
+MessageId = Annotated[str, Path(pattern=pattern("message"))]
 RunId = Annotated[str, Path(pattern=pattern("run"))]
 StepId = Annotated[str, Path(pattern=pattern("step"))]
+McpServerId = Annotated[str, Path(pattern=pattern("mcp_server"))]
+FolderId = Annotated[str, Path(pattern=pattern("source"))]
+SourceId = Annotated[str, Path(alias="source_id", pattern=pattern("source"))]  # the same, under its old name
+FileId = Annotated[str, Path(pattern=pattern("file"))]
+ArchiveId = Annotated[str, Path(pattern=pattern("archive"))]
 PassageId = Annotated[str, Path(pattern=pattern("passage"))]
 
 

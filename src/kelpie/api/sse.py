@@ -46,15 +46,17 @@ def respond(body: AsyncIterator[bytes], run_id: str) -> StreamingResponse:
 
 
 async def events(
-    stream: RunStream, house: House, fashion: Fashion, calls_of: CallsOf, *, pings: bool = True
+    stream: RunStream, house: House, calls_of: CallsOf, *, pings: bool = True, after: int = 0
 ) -> AsyncIterator[bytes]:
-    """The run's events, to its end. A client that goes away changes nothing for the run.
+    """The run's events, to its end, as its sender wanted to see them. A client that goes away changes nothing for the
+    run, and may come again.
 
     calls_of  what the tool messages among some messages answer
+    after     the number of the last event that is known already; the end is told in any case
     What is ready together goes out in one piece: a fast model would otherwise cost a system call per token.
     """
     run_id, host = stream.run.id, house.workshop.host
-    narrator = Narrator(run_id, fashion)
+    narrator = Narrator(run_id, Fashion.of(stream.run.options))
     watch = Watch(stream, host)
     try:
         if pings:
@@ -64,9 +66,9 @@ async def events(
             blocks: list[bytes] = []
             for one in ready:
                 if isinstance(one, Provisional):
-                    blocks += map(event, narrator.pieces(one, host.clock.now_ms()))
+                    blocks += _since(after, narrator.pieces(one, host.clock.now_ms()))
                 elif isinstance(one, Committed):
-                    blocks += map(event, narrator.committed(one, await calls_of(one.messages)))
+                    blocks += _since(after, narrator.committed(one, await calls_of(one.messages)))
                 else:
                     blocks.append(_end(one, house) if isinstance(one, Ended) else _lagged(run_id))
             if not ready and pings:
@@ -77,6 +79,10 @@ async def events(
                 return
     finally:
         watch.stop()
+
+
+def _since(after: int, told: Sequence[dict[str, Any]]) -> list[bytes]:
+    return [event(one) for one in told if one["seq_id"] > after]
 
 
 class Lagged:

@@ -23,14 +23,15 @@ def scope_token(tenant: str, agent_id: str) -> str:
     return f"s{digest}x"
 
 
-def match_query(text: str, token: str) -> str | None:
-    """The FTS5 expression for any word of `text` within the history of `token`, or None if `text` has no word."""
+def match_query(text: str, *tokens: str) -> str | None:
+    """The FTS5 expression for any word of `text` within the histories of `tokens`, or None if `text` has no word."""
     words = [word for word in _WORD.findall(text.lower()) if word not in _STOPWORDS] or _WORD.findall(text.lower())
     if not words:
         return None
     # Quoted: whatever a person types stays a word and never becomes an operator.
     alternatives = " OR ".join(f'"{word}"' for word in dict.fromkeys(words))
-    return f'scope:"{token}" AND own:({alternatives})'
+    histories = " OR ".join(f'"{token}"' for token in tokens)
+    return f"scope:({histories}) AND own:({alternatives})"
 
 
 def create_text_table(name: str) -> str:

@@ -49,6 +49,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a sender may set for one run.
 
     speaker  whom it is for, as the server found when it accepted the run: never what a message or a model says
+    fashion  how its sender wants to see its events, in the words of the wire: for whoever takes up its stream again
     """
 
     max_steps: int = 50
@@ -56,10 +57,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     background: bool = False
     model: str | None = None  # another handle than the agent's own, for this run
     speaker: Speaker | None = None
+    fashion: dict[str, Any] = {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn, from the moment its input was acknowledged."""
+    """One turn, from the moment its input was acknowledged. `attempt` counts how often a run whose reply goes out in
+    pieces was taken up again: pieces of an earlier attempt that was cut are never mistaken for those of a later one."""
 
     tenant: str
     id: str
@@ -71,6 +74,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     error: dict[str, Any] | None = None  # {"kind", "message"}
     created_at_ms: int = 0
     completed_at_ms: int | None = None
+    attempt: int = 0
+
+
+PieceKind = Literal["text", "reasoning", "tool_call"]
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """How a step's reply went out while it was made: in which attempt at its run, and in which pieces. Of each, in
+    order: the kind, the number of the tool call, how many characters. The pieces can be cut again from the reply."""
+
+    attempt: int = 0
+    cuts: list[tuple[PieceKind, int, int]] = []
+
+
+Feedback = Literal["positive", "negative"]
 
 
 class RecalledFact(msgspec.Struct, frozen=True):
@@ -105,7 +123,9 @@ class RememberedTurn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One model call. `request` is a list of content hashes whose bodies, joined, are the exact body that was sent;
     `response` the hash of the exact bytes that came back, or None if nothing did. The first step of a run says what
-    was recalled for it, and later what was remembered of it; None where memory had no part."""
+    was recalled for it, and later what was remembered of it; None where memory had no part. `instead_of` is the handle
+    that the agent names, where nobody serves it and the configured fallback answered. `feedback` and `tags`
+    are what a person says of it afterwards."""
 
     tenant: str
     id: str
@@ -131,6 +151,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     completed_at_ms: int | None = None
     recalled: Recall | None = None
     remembered: RememberedTurn | None = None
+    instead_of: str | None = None
+    told: Told | None = None
+    feedback: Feedback | None = None
+    tags: list[str] = []
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,13 +4,16 @@ from typing import Any
 
 import msgspec
 
-from kelpie.errors import NotFound
+from kelpie.errors import Conflict, NotFound
 from kelpie.trajectories import limits
 from kelpie.trajectories.records import OPEN_STATUSES, Run, RunInput, RunOptions, RunStatus, StopReason
 from umi.storage import Changes, Page, Row, View, paged
 
-_COLUMNS = "tenant, id, agent_id, status, stop_reason, input, options, error, created_at_ms, completed_at_ms"
-_INSERT = "INSERT INTO run VALUES (NULL, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, NULL)"
+_COLUMNS = "tenant, id, agent_id, status, stop_reason, input, options, error, created_at_ms, completed_at_ms, attempt"
+_INSERT = (
+    "INSERT INTO run (tenant, id, agent_id, status, input, options, background, created_at_ms)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 # A run that has begun comes first, also before one that was committed earlier and not heard of until later.
 _IN_TURN = "ORDER BY status = 'created', seq"
 _OPEN = f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') {_IN_TURN}"
@@ -24,9 +27,19 @@ LAST_ENDED = (
     " AND r.completed_at_ms IS NOT NULL ORDER BY r.seq DESC LIMIT 1)"
 )
 _START = "UPDATE run SET status = 'running' WHERE tenant = ? AND id = ? AND status IN ('created', 'running')"
+_AGAIN = "UPDATE run SET attempt = ? WHERE tenant = ? AND id = ? AND status IN ('created', 'running')"
 _END = (
     "UPDATE run SET status = ?, stop_reason = ?, error = ?, completed_at_ms = ?"
     " WHERE tenant = ? AND id = ? AND status IN ('created', 'running')"
+)
+# The name is free, or it was given so long ago that this is another message.
+_NAME = (
+    "INSERT INTO run_otid VALUES (?, ?, ?, ?, ?) ON CONFLICT (tenant, agent_id, otid) DO UPDATE"
+    " SET run_id = excluded.run_id, accepted_at_ms = excluded.accepted_at_ms WHERE run_otid.accepted_at_ms < ?"
+)
+_NAMED = (
+    "SELECT otid, run_id FROM run_otid WHERE tenant = ? AND agent_id = ? AND accepted_at_ms >= ?"
+    " AND otid IN (SELECT value FROM json_each(?)) ORDER BY otid"
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,6 +59,7 @@ def run_from_row(row: Row) -> Run:
         error=msgspec.msgpack.decode(row[7]) if row[7] else None,
         created_at_ms=row[8],
         completed_at_ms=row[9],
+        attempt=row[10],
     )
 
 
@@ -55,10 +69,14 @@ def error_record(kind: str, message: str) -> dict[str, Any]:
 
 
 def plan_accept(run: Run) -> Changes:
-    """Make a run and its input durable: from this commit on it is acknowledged and will reach an end."""
+    """Make a run and its input durable: from this commit on it is acknowledged and will reach an end.
+
+    Guard "otid": no message of its was accepted before, by the name that its sender gave it. It comes after the run
+    itself, so that a commit which is made again meets Conflict, the run, and not its own names.
+    """
     assert run.status == "created"
     assert 1 <= len(run.input) <= limits.RUN_INPUT_MESSAGES_MAX
-    return Changes().write(
+    changes = Changes().write(
         _INSERT,
         run.tenant,
         run.id,
@@ -69,11 +87,47 @@ def plan_accept(run: Run) -> Changes:
         int(run.options.background),
         run.created_at_ms,
     )
+    for otid in _otids(run):
+        since_ms = run.created_at_ms - limits.RUN_OTID_MS_MAX
+        changes.guard("otid", _NAME, run.tenant, run.agent_id, otid, run.id, run.created_at_ms, since_ms)
+    return changes
+
+
+def _otids(run: Run) -> list[str]:
+    return list(dict.fromkeys(one.otid for one in run.input if one.otid))
+
+
+async def accepted_as(view: View, run: Run) -> str | None:
+    """The run in which these messages were accepted before, by the names their sender gave them; None if in none.
+
+    Raises Conflict if they are not the same messages: other contents, or others with them.
+    """
+    since_ms = run.created_at_ms - limits.RUN_OTID_MS_MAX
+    otids = _otids(run)
+    rows = await view.fetch(_NAMED, run.tenant, run.agent_id, since_ms, msgspec.json.encode(otids).decode())
+    if not rows:
+        return None
+    otid, run_id = str(rows[0][0]), str(rows[0][1])
+    try:
+        earlier = await get(view, run.tenant, run_id)
+    except NotFound:
+        raise Conflict(
+            f"a message of the otid '{otid}' was accepted before; the record of its run was deleted"
+        ) from None
+    if [(one.otid, one.body) for one in earlier.input] != [(one.otid, one.body) for one in run.input]:
+        raise Conflict(f"the otid '{otid}' was given to another message, in run '{run_id}'; give each message its own")
+    return run_id
 
 
 def plan_start(run: Run) -> Changes:
     """Guard "run": a run that was deleted or ended meanwhile can't go on."""
     return Changes().guard("run", _START, run.tenant, run.id)
+
+
+def plan_again(run: Run) -> tuple[Run, Changes]:
+    """Begin another attempt at an open run. Guard "run": it has not ended."""
+    again = msgspec.structs.replace(run, attempt=run.attempt + 1)
+    return again, Changes().guard("run", _AGAIN, again.attempt, run.tenant, run.id)
 
 
 def plan_end(

@@ -69,13 +69,39 @@ MIGRATIONS = [
         3,
         "ALTER TABLE step ADD COLUMN recalled BLOB; ALTER TABLE step ADD COLUMN remembered BLOB;",
     ),
+    # By which name of its sender's a message was accepted, and in which run: sent again, it is not run twice.
+    Migration(
+        "kelpie.trajectories",
+        4,
+        """
+        CREATE TABLE run_otid (
+            tenant TEXT NOT NULL, agent_id TEXT NOT NULL, otid TEXT NOT NULL, run_id TEXT NOT NULL,
+            accepted_at_ms INTEGER NOT NULL,
+            PRIMARY KEY (tenant, agent_id, otid)
+        ) STRICT, WITHOUT ROWID;
+        """,
+    ),
+    # The handle the agent names, where nobody serves it and the fallback answered.
+    Migration("kelpie.trajectories", 5, "ALTER TABLE step ADD COLUMN instead_of TEXT"),
+    # How often a run was taken up, and in which pieces a reply went out: what numbers its events (see records.Told).
+    Migration(
+        "kelpie.trajectories",
+        6,
+        "ALTER TABLE run ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0; ALTER TABLE step ADD COLUMN told BLOB;",
+    ),
+    # What a person says of a step afterwards.
+    Migration(
+        "kelpie.trajectories",
+        7,
+        "ALTER TABLE step ADD COLUMN feedback TEXT; ALTER TABLE step ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';",
+    ),
 ]
 
 
 def of_agent_deleted(tenant: str, agent_id: str) -> list[tuple[str, tuple[str, str]]]:
     """The statements that remove an agent's trajectory. Contents stay: other agents may share them."""
     text = "DELETE FROM message_text WHERE rowid IN (SELECT seq FROM message WHERE tenant = ? AND agent_id = ?)"
-    tables = ("message", "call", "step", "run")
+    tables = ("message", "call", "step", "run", "run_otid")
     return [
         (text, (tenant, agent_id)),
         *((f"DELETE FROM {table} WHERE tenant = ? AND agent_id = ?", (tenant, agent_id)) for table in tables),

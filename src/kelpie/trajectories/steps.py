@@ -1,25 +1,28 @@
 """Steps and calls: what the model was asked, what it answered, what its tools came to."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from kelpie.errors import NotFound
 from kelpie.trajectories.content import HASH_BYTES
-from kelpie.trajectories.records import Call, Recall, RememberedTurn, Step
+from kelpie.trajectories.records import Call, Feedback, Recall, RememberedTurn, Step, Told
 from umi.storage import Changes, Page, Row, View, paged
 from umi.wire.types import Usage
 
 _COLUMNS = (
     "tenant, id, run_id, agent_id, number, state, model, provider, provider_type, model_name, model_version,"
     " context_window_tokens, finish, stop_reason, error, usage, request, response, provider_request_id,"
-    " started_at_ms, model_duration_ms, completed_at_ms, recalled, remembered"
+    " started_at_ms, model_duration_ms, completed_at_ms, recalled, remembered, instead_of, told, feedback, tags"
 )
-_INSERT = f"INSERT INTO step ({_COLUMNS}) VALUES ({', '.join('?' * 24)})"
+_INSERT = f"INSERT INTO step ({_COLUMNS}) VALUES ({', '.join('?' * 28)})"
 _FINISH = (
     "UPDATE step SET state = ?, stop_reason = ?, completed_at_ms = ? WHERE tenant = ? AND id = ? AND state = 'intent'"
 )
+_JUDGE = "UPDATE step SET feedback = ?, tags = coalesce(?, tags) WHERE tenant = ? AND id = ?"
 _REMEMBERED = "UPDATE step SET remembered = ? WHERE tenant = ? AND run_id = ? AND number = 1"
+_TAGGED = "EXISTS (SELECT 1 FROM json_each(step.tags) own JOIN json_each(?) asked ON asked.value = own.value)"
 _CALL_COLUMNS = (
     "tenant, step_id, run_id, agent_id, number, tool_call_id, tool, arguments, state, result_message_id, is_error,"
     " level, stdout, stderr, duration_ms"
@@ -30,6 +33,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_usage = msgspec.msgpack.Decoder(Usage).decode
 _decode_recall = msgspec.msgpack.Decoder(Recall).decode
 _decode_remembered = msgspec.msgpack.Decoder(RememberedTurn).decode
+_decode_told = msgspec.msgpack.Decoder(Told).decode
+_decode_tags = msgspec.json.Decoder(list[str]).decode
 _decode_lines = msgspec.msgpack.Decoder(list[str]).decode
 
 
@@ -60,6 +65,10 @@ def step_from_row(row: Row) -> Step:
         completed_at_ms=row[21],
         recalled=_decode_recall(row[22]) if row[22] else None,
         remembered=_decode_remembered(row[23]) if row[23] else None,
+        instead_of=row[24],
+        told=_decode_told(row[25]) if row[25] else None,
+        feedback=row[26],
+        tags=_decode_tags(row[27]),
     )
 
 
@@ -111,12 +120,23 @@ def plan_add(step: Step) -> Changes:
         step.completed_at_ms,
         _encode(step.recalled) if step.recalled else None,
         _encode(step.remembered) if step.remembered else None,
+        step.instead_of,
+        _encode(step.told) if step.told else None,
+        step.feedback,
+        msgspec.json.encode(step.tags).decode(),
     )
 
 
 def plan_remembered(tenant: str, run_id: str, remembered: RememberedTurn) -> Changes:
     """Write down, with a run's first step, what memory kept of the run. A run that was deleted has none any more."""
     return Changes().write(_REMEMBERED, _encode(remembered), tenant, run_id)
+
+
+def plan_judge(tenant: str, step_id: str, feedback: Feedback | None, tags: Sequence[str] | None) -> Changes:
+    """Write down what a person says of a step; None takes the word back, and leaves the tags as they are. Guard
+    "step": it is there."""
+    packed = None if tags is None else msgspec.json.encode(list(dict.fromkeys(tags))).decode()
+    return Changes().guard("step", _JUDGE, feedback, packed, tenant, step_id)
 
 
 def plan_finish(step: Step) -> Changes:
@@ -169,21 +189,48 @@ async def list_steps(
     agent_id: str | None = None,
     run_id: str | None = None,
     model: str | None = None,
+    feedback: Feedback | None = None,
+    has_feedback: bool | None = None,
+    tags: Sequence[str] = (),
+    since_ms: int | None = None,
+    until_ms: int | None = None,
 ) -> list[Step]:
-    """A page of steps in the order they were committed."""
-    select, params = f"SELECT {_COLUMNS} FROM step WHERE tenant = ?", [tenant]
-    for column, value in (("agent_id", agent_id), ("run_id", run_id), ("model", model)):
+    """A page of steps in the order they were committed.
+
+    tags                those that have any of them
+    since_ms, until_ms  bounds on when the step began, both included
+    """
+    select, params = f"SELECT {_COLUMNS} FROM step WHERE tenant = ?", list[Any]([tenant])
+    terms: tuple[tuple[str, Any], ...] = (
+        ("agent_id = ?", agent_id),
+        ("run_id = ?", run_id),
+        ("model = ?", model),
+        ("feedback = ?", feedback),
+        ("started_at_ms >= ?", since_ms),
+        ("started_at_ms <= ?", until_ms),
+        (_TAGGED, msgspec.json.encode(list(tags)).decode() if tags else None),
+    )
+    for term, value in terms:
         if value is not None:
-            select += f" AND {column} = ?"
+            select += f" AND {term}"
             params.append(value)
+    if has_feedback is not None:
+        select += f" AND feedback IS {'NOT ' if has_feedback else ''}NULL"
     sql, bound = paged(select, params, page, table="step", tenant=tenant)
     return [step_from_row(row) for row in await view.fetch(sql, *bound)]
 
 
 async def calls_of(
-    view: View, tenant: str, *, step_id: str | None = None, message_ids: Sequence[str] = ()
+    view: View, tenant: str, *, step_id: str | None = None, run_id: str | None = None, message_ids: Sequence[str] = ()
 ) -> list[Call]:
-    """The calls of one step, or the calls that some tool messages answer."""
+    """The calls of one step, of one run, or those that some tool messages answer."""
+    if run_id is not None:
+        sql = (
+            f"SELECT {', '.join('c.' + name for name in _CALL_COLUMNS.split(', '))} FROM step s JOIN call c"
+            " ON c.tenant = s.tenant AND c.step_id = s.id WHERE s.tenant = ? AND s.run_id = ?"
+            " ORDER BY s.number, c.number"
+        )
+        return [call_from_row(row) for row in await view.fetch(sql, tenant, run_id)]
     if step_id is not None:
         sql = f"SELECT {_CALL_COLUMNS} FROM call WHERE tenant = ? AND step_id = ? ORDER BY number"
         return [call_from_row(row) for row in await view.fetch(sql, tenant, step_id)]

@@ -22,6 +22,7 @@ _REVISE = (
     " purged_at = CASE WHEN ?3 = 1 THEN fact_scope.revision + 1 ELSE fact_scope.purged_at END"
 )
 _REVISION = "(SELECT revision FROM fact_scope WHERE tenant = ?1 AND scope = ?3)"
+_SCOPES_AT_ONCE = 500  # that are looked up by one statement
 _COUNT = FACT_COLUMNS.count(",") + 1
 _INSERT = (
     f"INSERT INTO fact ({FACT_COLUMNS}, {WHY_COLUMNS}, digest, terms, revision)"
@@ -301,15 +302,61 @@ async def get(view: View, tenant: str, fact_id: str, *, scope: str | None = None
     return fact_from_row(row)
 
 
-async def list_facts(view: View, tenant: str, scope: str, page: Page, *, text: str | None = None) -> list[Fact]:
-    """A page of what a scope knows, by age, superseded facts too; `text` is a substring, whatever its case."""
-    select = f"SELECT {FACT_COLUMNS} FROM fact WHERE tenant = ? AND scope = ? AND known_to_ms IS NULL"
-    params = [tenant, scope]
+async def list_facts(
+    view: View,
+    tenant: str,
+    scope: str | Sequence[str],
+    page: Page,
+    *,
+    text: str | None = None,
+    tags: Sequence[str] = (),
+    match_all_tags: bool = False,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+) -> list[Fact]:
+    """A page of what a scope knows, or several, by age, superseded facts too.
+
+    text                a substring, whatever its case
+    tags                facts with any of them, or with all
+    since_ms, until_ms  bounds on when a fact became true, both included
+    """
+    wanted = [scope] if isinstance(scope, str) else list(scope)
+    if not wanted:
+        return []
+    marks = ", ".join("?" * len(wanted))
+    select = f"SELECT {FACT_COLUMNS} FROM fact WHERE tenant = ? AND scope IN ({marks}) AND known_to_ms IS NULL"
+    params: list[Any] = [tenant, *wanted]
+    for term, bound_ms in ((" AND valid_from_ms >= ?", since_ms), (" AND valid_from_ms <= ?", until_ms)):
+        if bound_ms is not None:
+            select += term
+            params.append(bound_ms)
+    asked = list(dict.fromkeys(tags))
+    if asked:
+        least = len(asked) if match_all_tags else 1
+        select += (
+            " AND (SELECT count(DISTINCT t.value) FROM json_each(fact.tags) t"
+            f" WHERE t.value IN ({', '.join('?' * len(asked))})) >= {least}"
+        )
+        params += asked
     if text is not None:
         select += " AND lower(text) LIKE '%' || lower(?) || '%' ESCAPE '\\'"
         params.append(text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_"))
     sql, bound = paged(select, params, page, table="fact", tenant=tenant)
     return [fact_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+async def filled(view: View, tenant: str, scopes: Sequence[str]) -> list[str]:
+    """Those of `scopes` in which something is known."""
+    found: list[str] = []
+    for start in range(0, len(scopes), _SCOPES_AT_ONCE):
+        part = scopes[start : start + _SCOPES_AT_ONCE]
+        sql = (
+            f"SELECT scope FROM fact_scope s WHERE tenant = ? AND scope IN ({', '.join('?' * len(part))}) AND EXISTS"
+            " (SELECT 1 FROM fact f WHERE f.tenant = s.tenant AND f.scope = s.scope AND f.known_to_ms IS NULL)"
+        )
+        there = {row[0] for row in await view.fetch(sql, tenant, *part)}
+        found += [scope for scope in part if scope in there]
+    return found
 
 
 async def count(view: View, tenant: str, scope: str) -> int:

@@ -31,6 +31,7 @@ from umi.core.blocks import (
     plan_detach_all,
     plan_update,
     scopes_of,
+    tags,
 )
 from umi.core.order import TYPES, ordered
 from umi.core.render import Rendered, render
@@ -64,4 +65,5 @@ __all__ = [
     "plan_update",
     "render",
     "scopes_of",
+    "tags",
 ]

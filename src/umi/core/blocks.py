@@ -212,6 +212,12 @@ async def list_blocks(
     return [block_from_row(row) for row in await view.fetch(sql, *bound)]
 
 
+async def tags(view: View, tenant: str) -> list[str]:
+    """Every tag that a block has which is not hidden."""
+    sql = "SELECT DISTINCT t.value FROM block, json_each(block.tags) t WHERE block.tenant = ? AND hidden = 0"
+    return [row[0] for row in await view.fetch(sql, tenant)]
+
+
 async def count_blocks(
     view: View,
     tenant: str,

@@ -50,8 +50,12 @@ class AnthropicWire:
         def make_reader(on_delta: OnDelta | None) -> AnthropicReader:
             return AnthropicReader(endpoint.origin, endpoint.key, endpoint.host, request.model, on_delta)
 
-        segments = anthropic_segments(request, self._quirks, streamed=on_delta is not None)
+        segments = self.segments(request, streamed=on_delta is not None)
         return await exchange(endpoint, "/v1/messages", segments, make_reader, on_delta)
+
+    def segments(self, request: Request, *, streamed: bool) -> list[bytes]:
+        """The body of the call for `request`, in the parts that `Reply.raw_request` keeps."""
+        return anthropic_segments(request, self._quirks, streamed=streamed)
 
     async def models(self) -> list[ListedModel]:
         """What the provider lists. Raises ModelError."""

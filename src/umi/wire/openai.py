@@ -42,8 +42,12 @@ class OpenAIWire:
         def make_reader(on_delta: OnDelta | None) -> OpenAIReader:
             return OpenAIReader(endpoint.origin, endpoint.key, endpoint.host, request.model, on_delta)
 
-        segments = openai_segments(request, self._quirks, streamed=on_delta is not None)
+        segments = self.segments(request, streamed=on_delta is not None)
         return await exchange(endpoint, "/chat/completions", segments, make_reader, on_delta)
+
+    def segments(self, request: Request, *, streamed: bool) -> list[bytes]:
+        """The body of the call for `request`, in the parts that `Reply.raw_request` keeps."""
+        return openai_segments(request, self._quirks, streamed=streamed)
 
     async def models(self) -> list[ListedModel]:
         """What the provider lists. Raises ModelError."""

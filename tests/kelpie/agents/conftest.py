@@ -13,9 +13,12 @@ from kelpie.agents.inbox import Inbox
 from kelpie.agents.remembering import Remembering
 from kelpie.agents.scene import Workshop
 from kelpie.events import Events
+from kelpie.files import schema as files_schema
 from kelpie.models.model import ModelCard
 from kelpie.models.registry import Models
+from kelpie.people import NOBODY
 from kelpie.tools import custom
+from kelpie.tools import schema as tool_schema
 from kelpie.tools.catalog import Catalog
 from kelpie.tools.memory import MEMORY_TOOLS
 from kelpie.trajectories import messages, runs, schema, steps
@@ -31,7 +34,8 @@ MIGRATIONS = [
     *memory.MIGRATIONS,
     *actors.MIGRATIONS,
     *schema.MIGRATIONS,
-    *custom.MIGRATIONS,
+    *tool_schema.MIGRATIONS,
+    *files_schema.MIGRATIONS,
     *agents.MIGRATIONS,
 ]
 
@@ -87,7 +91,7 @@ class House:
     say = staticmethod(say)
     call = staticmethod(call)
 
-    def __init__(self, database, host, extra_tools):
+    def __init__(self, database, host, extra_tools, bench=None):
         self.database = database
         self.host = host
         self.seen = []
@@ -99,7 +103,7 @@ class House:
         self.tools = {tool.name: tool for tool in (*MEMORY_TOOLS, *extra_tools)}
         self.archive, self.outbox = Archive(database, host), Outbox(database, host)
         self.workshop = Workshop(
-            database, host, self.events, self.models, Catalog(self.tools, None), self.archive, self.outbox
+            database, host, self.events, self.models, Catalog(self.tools, bench), self.archive, self.outbox
         )
         Remembering(self.workshop)
         self.silo = Silo("silo-1", database, host, self.events)
@@ -109,7 +113,7 @@ class House:
     def view(self):
         return self.database.view()
 
-    async def agent(self, *tool_names, blocks=(), **fields):
+    async def agent(self, *tool_names, blocks=(), speaker=NOBODY, **fields):
         await self.database.commit(await custom.plan_builtins(self.view, "t", 0, self.tools.values()))
         agent = Agent(
             **{
@@ -125,9 +129,8 @@ class House:
             Block(tenant="t", id=self.host.ids.new("block"), label=label, value=value, limit_chars=1000)
             for label, value in blocks
         ]
-        return await creation.create(
-            self.workshop, creation.Draft(agent=agent, blocks=made, tool_names=list(tool_names))
-        )
+        draft = creation.Draft(agent=agent, blocks=made, tool_names=list(tool_names), speaker=speaker)
+        return await creation.create(self.workshop, draft)
 
     async def accept(self, agent, *texts, **options):
         incoming = [
@@ -165,13 +168,19 @@ def extra_tools():
 
 
 @pytest.fixture
-async def open_house(tmp_path, host, extra_tools):
+def bench():
+    """Override to give the house a place where custom tools run."""
+    return
+
+
+@pytest.fixture
+async def open_house(tmp_path, host, extra_tools, bench):
     """Opens the house on one file, as often as a test wants; closing it is what a stop of the process does."""
     opened = []
 
     async def open_one():
         database = await SqliteDatabase.open(str(tmp_path / "house.db"), MIGRATIONS, host=host)
-        opened.append(House(database, host, extra_tools))
+        opened.append(House(database, host, extra_tools, bench))
         return opened[-1]
 
     yield open_one

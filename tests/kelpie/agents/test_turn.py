@@ -394,7 +394,7 @@ async def test_pieces_are_provisional_and_only_the_commit_is_final(house):
     stream = await house.accept(agent, "Hi", stream_tokens=True)
     events = [event async for event in stream.watch()]
     assert [type(event) for event in events] == [Provisional, Provisional, Committed, Ended]
-    assert events[2].streamed
+    assert events[2].step.told.cuts == [("text", 0, 3), ("text", 0, 2)]
     assert events[2].messages[0].id == events[0].message_id
     late = [event async for event in stream.watch()]
     assert [type(event) for event in late] == [Committed, Ended]

@@ -127,7 +127,7 @@ WRONG_AGENTS = [
     ({"model": MODEL, "agent_type": "clever_agent"}, 422, "Input should be"),
     ({"model": MODEL, "context_window_limit": 0}, 422, "greater than or equal to 1"),
     ({"model": MODEL, "model_settings": {"temperature": "hot"}}, 422, "temperature must be"),
-    ({"model": MODEL, "secrets": {"A": "b"}}, 501, "not served yet"),
+    ({"model": MODEL, "secrets": {"A-B": "b"}}, 422, "named like a variable"),
     ({"model": MODEL, "tool_rules": [{"type": "requires_approval", "tool_name": "x"}]}, 501, "not served yet"),
     ({"model": MODEL, "initial_message_sequence": [{"role": "user", "content": "x"}]}, 501, "not served yet"),
 ]
@@ -224,7 +224,7 @@ def test_a_tool_of_a_taken_name_and_a_built_in_one_are_conflicts(http):
 
 def test_promises_that_could_not_be_kept_are_refused(http):
     source = 'def f() -> int:\n    """Do it."""\n    return 1\n'
-    for field, value in (("default_requires_approval", True), ("pip_requirements", [{"name": "requests"}])):
+    for field, value in (("default_requires_approval", True), ("npm_requirements", [{"name": "left-pad"}])):
         answer = http.post("/v1/tools/", json={"source_code": source, field: value})
         assert (answer.status_code, "not served yet" in answer.text) == (501, True)
 
@@ -257,7 +257,7 @@ def test_a_page_is_bounded(http):
 
 
 def test_a_filter_we_do_not_have_is_refused_rather_than_ignored(http):
-    for path, name in (("/v1/agents/", "identity_id"), ("/v1/blocks/", "templates_only"), ("/v1/steps/", "feedback")):
+    for path, name in (("/v1/agents/", "identity_id"), ("/v1/blocks/", "templates_only"), ("/v1/steps/", "trace_ids")):
         answer = http.get(path, params={name: "true"})
         assert (answer.status_code, answer.json()["detail"].startswith(f"the filter '{name}'")) == (501, True)
 

@@ -133,6 +133,9 @@ def test_a_key_of_people_opens_their_answers_and_nothing_else(house):
     for method, template in every_route(house):
         path = template if has_other_parameters(template) else template.format(**ids)
         answer = house.anna.request(method, path, json={} if method in ("POST", "PATCH", "PUT") else None)
+        if path == "/v1/audit/tools":  # a list of what was run for them
+            assert (answer.status_code, answer.json()) == (200, [])
+            continue
         assert answer.status_code in (403, 404, 405, 422, 501), (method, path, answer.status_code, answer.text[:200])
         assert "Ben" not in answer.text
         assert agent not in answer.text.replace(f"'{agent}'", "")

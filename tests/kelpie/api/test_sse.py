@@ -5,7 +5,6 @@ import json
 
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.api import limits, sse
-from kelpie.api.wire.messages import Fashion
 from kelpie.trajectories.records import Run, RunOptions
 from umi.dst import Host, SystemClock
 
@@ -134,7 +133,7 @@ async def test_a_quiet_stream_is_kept_open_with_pings():
         return {}
 
     kinds = []
-    async for block in sse.events(running, House(host), Fashion(), calls_of):
+    async for block in sse.events(running, House(host), calls_of):
         kinds.append(json.loads(block.split(b"data: ")[1].split(b"\n")[0])["message_type"])
         if len(kinds) == 3:
             running.publish(Ended(run, []))
@@ -154,7 +153,7 @@ async def test_a_reader_that_lags_is_told_and_let_go(monkeypatch):
     async def calls_of(_):
         return {}
 
-    reader = sse.events(running, House(host), Fashion(), calls_of)
+    reader = sse.events(running, House(host), calls_of)
     assert b"ping" in await anext(reader)
     for _ in range(10):  # the watcher begins in a task of its own
         await asyncio.sleep(0)

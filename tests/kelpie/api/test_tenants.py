@@ -21,6 +21,7 @@ def hers(two):
     block = ada.post("/v1/blocks/", json={"label": "secret", "value": "plans"}).json()
     agent = ada.post("/v1/agents/", json={"model": MODEL, "name": "hers", "block_ids": [block["id"]]}).json()
     passage = ada.post(f"/v1/agents/{agent['id']}/archival-memory", json={"text": "a secret fact"}).json()[0]
+    assert ada.put(f"/v1/agents/{agent['id']}/workspace/plan.txt", content=b"secret").status_code == 200
     said = ada.post(f"/v1/agents/{agent['id']}/messages", json={"input": "[[say:secret words]]"}).json()
     run_id, step_id = said["messages"][0]["run_id"], said["messages"][0]["step_id"]
     return {"tool": tool, "block": block, "agent": agent, "passage": passage, "run": run_id, "step": step_id}
@@ -55,6 +56,10 @@ def test_one_tenants_things_do_not_exist_for_the_other(two, hers):
         ("POST", f"/v1/agents/{agent}/messages", {"input": "hi"}),
         ("POST", f"/v1/agents/{agent}/messages/stream", {"input": "hi"}),
         ("POST", f"/v1/agents/{agent}/messages/async", {"input": "hi"}),
+        ("GET", f"/v1/agents/{agent}/workspace", None),
+        ("GET", f"/v1/agents/{agent}/workspace/plan.txt", None),
+        ("PUT", f"/v1/agents/{agent}/workspace/plan.txt", None),
+        ("DELETE", f"/v1/agents/{agent}/workspace/plan.txt", None),
         ("GET", f"/v1/blocks/{block}", None),
         ("PATCH", f"/v1/blocks/{block}", {"value": "x"}),
         ("DELETE", f"/v1/blocks/{block}", None),
@@ -88,7 +93,7 @@ def test_lists_and_counts_hold_ones_own(two, hers):
         assert ada.get(path).json() != []
     assert eve.get("/v1/agents/", params={"name": "hers"}).json() == []
     assert eve.get("/v1/agents/", params={"after": hers["agent"]["id"]}).json() == []
-    assert eve.get("/v1/tools/", params={"search": "hers"}).json() == []
+    assert eve.get("/v1/tools/", params={"search": "hers alone"}).json() == []
     assert [eve.get(f"/v1/{name}/count").json() for name in ("agents", "blocks")] == [0, 0]
     assert ada.get("/v1/tools/count").json() == eve.get("/v1/tools/count").json() + 1
     assert eve.get("/v1/runs/", params={"agent_id": hers["agent"]["id"]}).json() == []

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound
-from kelpie.trajectories import messages
+from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
+from kelpie.trajectories import messages, runs
 from umi.storage import Page
 from umi.wire.types import ImagePart, TextPart, ToolCall
 
@@ -120,3 +120,41 @@ async def test_messages_of_one_moment_are_paged_without_loss_and_also_when_time_
             paged += page
             after = page[-1].id
         assert paged == (said if ascending else said[::-1])
+
+
+async def test_search_goes_through_several_histories_and_no_others(shelf, monkeypatch):
+    agents = [f"agent-{number}" for number in range(450)]
+    said = [await shelf.say("a heliotrope", agent=agents[number]) for number in (0, 210, 449)]
+    await shelf.say("a heliotrope", agent="agent-of-nobody-asked")
+    await shelf.say("a heliotrope", agent=agents[0], tenant="other")
+    found = await messages.search(shelf.view, "t", agents, "heliotrope")
+    assert sorted(one.id for one in found) == sorted(one.id for one in said)
+    assert await messages.search(shelf.view, "t", [], "heliotrope") == []
+    monkeypatch.setattr("kelpie.trajectories.limits.MESSAGE_SEARCH_AGENTS_MAX", 449)
+    with pytest.raises(LimitExceeded):
+        await messages.search(shelf.view, "t", agents, "heliotrope")
+
+
+async def test_messages_are_listed_by_role_and_time(shelf):
+    asked = await shelf.say("one", at_ms=10)
+    answered = await shelf.say("two", role="assistant", at_ms=20)
+
+    async def found(**wanted):
+        return await messages.list_messages(shelf.view, "t", Page(), **wanted)
+
+    assert await found(roles=["assistant", "tool"]) == [answered]
+    assert await found(until_ms=10) == [asked]
+    assert await found(since_ms=11) == [answered]
+    assert await messages.count(shelf.view, "t", "agent-1") == 2
+
+
+async def test_a_history_is_forgotten_whole_unless_a_run_is_open(shelf):
+    kept = await shelf.say("heliotrope", agent="agent-2")
+    await shelf.say("heliotrope")
+    run = await shelf.run(1)
+    with pytest.raises(GuardFailed):
+        await shelf.database.commit(messages.plan_forget("t", "agent-1"))
+    await shelf.database.commit(runs.plan_end(run, "completed", "end_turn", 2))
+    await shelf.database.commit(messages.plan_forget("t", "agent-1"))
+    assert await messages.list_messages(shelf.view, "t", Page()) == [kept]
+    assert await messages.search(shelf.view, "t", ["agent-1", "agent-2"], "heliotrope") == [kept]

@@ -34,7 +34,7 @@ def acknowledge_before_commit(patch):
             options=options,
             created_at_ms=host.clock.now_ms(),
         )
-        stream, ref = RunStream(run), inbox.silo.ref(ACTOR_KIND, agent_id, tenant)
+        stream, ref = RunStream(run, is_new=True), inbox.silo.ref(ACTOR_KIND, agent_id, tenant)
         ref.reserve()
 
         def told():
@@ -91,9 +91,7 @@ def resume_repeats_a_tool(patch):
             for call in found
         ]
         one._steps.pop()
-        work = Work(
-            now, step, reply=None, incoming=[], assistant=None, prepared=prepared, base=Changes(), streamed=False
-        )
+        work = Work(now, step, reply=None, incoming=[], assistant=None, prepared=prepared, base=Changes())
         await one._commit_results(work)
 
     patch.setattr(Turn, "_interrupt", again)

@@ -185,3 +185,11 @@ async def test_a_block_deleted_while_it_is_attached_leaves_no_attachment(view):
     with pytest.raises(Conflict):
         await view.database.commit(planned)
     assert await view.fetch("SELECT * FROM block_scope") == []
+
+
+async def test_tags_are_those_of_a_tenants_blocks_that_are_not_hidden(view):
+    await put(view, make(tags=["a", "b"]))
+    await put(view, make("block-2", label="two", tags=["b", "c"]))
+    await put(view, make("block-3", label="three", tags=["secret"], hidden=True))
+    assert sorted(await core.tags(view, "t")) == ["a", "b", "c"]
+    assert await core.tags(view, "other") == []

@@ -38,6 +38,7 @@ async def test_a_block_comes_back_as_it_was_made(view):
     rows = await view.fetch(core.OF_SCOPES, "t", '["ada", "nobody"]')
     assert [(row[0], core.block_from_row(row[1:]).id) for row in rows] == [("ada", "b"), ("ada", "c")]
     assert await core.scopes_of(view, "t", "c") == ["ada"]
+    assert sorted(await core.tags(view, "t")) == ["x", "é"]
 
 
 async def test_a_label_is_there_once_in_a_scope_and_leaves_with_its_block(view):

@@ -31,7 +31,7 @@ async def list_tools(request: Request, agent_id: AgentId, query: Annotated[PageQ
     who, window = caller(request), Window(query, limit=_PARTS_DEFAULT)
     found = (await profile.read(who.view, who.tenant, agent_id)).tools
     page = window.cut(found, [tool.id for tool in found], ascending=True)
-    return answer([tool_wire.tool(tool) for tool in page])
+    return answer([tool_wire.tool(tool, strict=who.house.strict_letta) for tool in page])
 
 
 @router.patch("/v1/agents/{agent_id}/tools/attach/{tool_id}")

@@ -14,6 +14,7 @@ from kelpie.api.names import random_name
 from kelpie.api.paging import PageQuery, Window, refuse_filters
 from kelpie.api.wire import agents as wire
 from kelpie.errors import GuardFailed, NotFound
+from kelpie.tools.secrets import NO_SECRETS
 
 router = APIRouter(tags=["agents"])
 _UNSERVED_FILTERS = (
@@ -55,6 +56,8 @@ async def create_agent(request: Request, body: wire.CreateAgent) -> Response:
         block_ids=body.block_ids or [],
         tool_ids=body.tool_ids or [],
         tool_names=body.tool_names(),
+        folder_ids=body.given_folders() or [],
+        secrets=body.given_secrets() or NO_SECRETS,
     )
     made = await create.create(who.workshop, draft)
     return await whole(who, made.id)
@@ -111,7 +114,7 @@ async def retrieve_agent(request: Request, agent_id: AgentId) -> Response:
 
 @router.patch("/v1/agents/{agent_id}")
 async def modify_agent(request: Request, agent_id: AgentId, body: wire.ModifyAgent) -> Response:
-    """Change some fields. `block_ids` and `tool_ids` replace what the agent has."""
+    """Change some fields. `block_ids`, `tool_ids` and `folder_ids` replace what the agent has."""
     who = caller(request)
     await modify.modify(
         who.workshop,
@@ -120,6 +123,8 @@ async def modify_agent(request: Request, agent_id: AgentId, body: wire.ModifyAge
         lambda old: body.fields(old.extras, None if who.house.strict_letta else old.memory),
         block_ids=body.block_ids,
         tool_ids=body.tool_ids,
+        folder_ids=body.given_folders(),
+        own_secrets=body.given_secrets(),
     )
     return await whole(who, agent_id)
 

@@ -13,6 +13,7 @@ from kelpie.api.paging import PageQuery, Window
 from kelpie.api.wire import archival as wire
 from kelpie.api.wire.times import moment_ms
 from kelpie.errors import GuardFailed, NotFound
+from kelpie.tools import collections
 from kelpie.tools.memory import told_between
 from umi import archival
 from umi import limits as umi_limits
@@ -36,14 +37,16 @@ async def insert_passage(request: Request, agent_id: AgentId, body: wire.InsertP
         source={"kind": "client"},
         event_time=moment_ms("created_at", body.created_at),
     )
-    (stated,) = archive.stated(who.tenant, agent_id, [draft])
-    exists = agents.exists(agents.actor_id(who.tenant, agent_id))
+    scope, held = await collections.written(who.view, who.tenant, agent_id)
+    (stated,) = archive.stated(who.tenant, scope, [draft])
+    changes = agents.exists(agents.actor_id(who.tenant, agent_id)).extend(held)
     try:
-        await who.workshop.database.commit(exists.extend(archival.plan_add([stated.fact], archive.why("add"))))
-    except GuardFailed:
-        raise NotFound(f"no agent has the id '{agent_id}'") from None
+        await who.workshop.database.commit(changes.extend(archival.plan_add([stated.fact], archive.why("add"))))
+    except GuardFailed as error:
+        gone = f"agent has the id '{agent_id}'" if error.guard == "agent" else "archive is there any more to write in"
+        raise NotFound(f"no {gone}") from None
     finally:
-        archive.wake(who.tenant, agent_id)
+        archive.wake(who.tenant, scope)
     return answer([wire.passage(stated.fact)])
 
 
@@ -52,7 +55,8 @@ async def list_passages(request: Request, agent_id: AgentId, query: Annotated[Pa
     """What the agent has written down, oldest first; `search` is a substring."""
     who = caller(request)
     window = Window(query, ascending=True, limit=limits.PAGE_MESSAGES_DEFAULT)
-    found = await archival.list_facts(who.view, who.tenant, agent_id, window.page, text=query.search)
+    asked = await collections.searched(who.view, who.tenant, agent_id)
+    found = await archival.list_facts(who.view, who.tenant, asked, window.page, text=query.search)
     await agents.get(
         who.view, who.tenant, agent_id
     )  # last: one that is deleted meanwhile has no list, not an empty one
@@ -73,10 +77,11 @@ async def search_passages(
     """What shares words with the query, best first."""
     who = caller(request)
     since_ms, until_ms = moment_ms("start_datetime", start_datetime), moment_ms("end_datetime", end_datetime)
-    found = await who.workshop.archive.recall(
+    found = await collections.recall(
+        who.workshop.archive,
         who.view,
         who.tenant,
-        agent_id,
+        await collections.searched(who.view, who.tenant, agent_id),
         query,
         limit=top_k or umi_limits.MEMORY_RECALL_LIMIT_DEFAULT,
         tags=tags or [],
@@ -92,6 +97,9 @@ async def search_passages(
 async def delete_passage(request: Request, agent_id: AgentId, memory_id: PassageId) -> Response:
     """Forget a fact: it is not found or listed any more."""
     who = caller(request)
-    if not await who.workshop.archive.forget(who.tenant, agent_id, [memory_id]):
+    for scope in await collections.searched(who.view, who.tenant, agent_id):
+        if await who.workshop.archive.forget(who.tenant, scope, [memory_id]):
+            break
+    else:
         raise NotFound(f"agent '{agent_id}' has no passage with the id '{memory_id}'")
     return answer({"message": f"Memory id={memory_id} successfully deleted"})

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from kelpie.agents import agent as agents
 from kelpie.agents.stream import RunStream
-from kelpie.api import limits, sse
+from kelpie.api import claims, limits, sse
 from kelpie.api.answer import answer
 from kelpie.api.failures import of_failed_run
 from kelpie.api.house import Caller, caller
@@ -42,11 +42,18 @@ async def calls_of(who: Caller, stored: Sequence[StoredMessage]) -> Mapping[str,
 
 
 async def accept(who: Caller, agent_id: str, body: SendMessages) -> RunStream:
-    """Acknowledge the messages: when this returns they are durable and will be answered."""
+    """Acknowledge the messages: when this returns they are durable and will be answered. What was accepted before with
+    the same key is not run again: the stream is of the run it had."""
+    inbox, claim = who.house.inbox, claims.current()
+    if claim is not None and claim.resumes is not None:
+        return await inbox.resume(who.tenant, claim.resumes)
     incoming, options = body.run_input(who.workshop.host.ids), body.options()
     if options.model is not None:
-        who.card_of(options.model)
-    return await who.house.inbox.accept(who.tenant, agent_id, incoming, options)
+        who.workshop.models.resolve(options.model)  # refused here if nobody serves it: there is no fallback for it
+    run_id = who.workshop.host.ids.new("run")
+    if claim is not None:
+        claim.run_id = run_id
+    return await inbox.accept(who.tenant, agent_id, incoming, options, run_id=run_id)
 
 
 @router.post("/v1/agents/{agent_id}/messages")
@@ -79,9 +86,12 @@ async def stream_message(request: Request, agent_id: AgentId, body: SendMessages
 
 async def _streamed(who: Caller, agent_id: str, body: SendMessages) -> Response:
     stream = await accept(who, agent_id, body)
-    events = sse.events(
-        stream, who.house, body.fashion(), lambda stored: calls_of(who, stored), pings=body.include_pings
-    )
+    return watched(who, stream, pings=body.include_pings)
+
+
+def watched(who: Caller, stream: RunStream, *, pings: bool, after: int = 0) -> Response:
+    """A run's events as the answer, from the one after `after`."""
+    events = sse.events(stream, who.house, lambda stored: calls_of(who, stored), pings=pings, after=after)
     return sse.respond(events, stream.run.id)
 
 
@@ -90,6 +100,15 @@ async def send_message(request: Request, agent_id: AgentId, body: SendMessages) 
     """Send messages and get a run at once; ask the run how it ended."""
     stream = await accept(caller(request), agent_id, body.model_copy(update={"background": True}))
     return answer(run_wire.run(stream.run))
+
+
+@router.post("/v1/agents/{agent_id}/messages/cancel")
+async def cancel_messages(request: Request, agent_id: AgentId, body: run_wire.CancelRuns | None = None) -> Response:
+    """End runs that are under way: those that are named, or all of the agent. Says of each what became of it."""
+    who = caller(request)
+    await agents.get(who.view, who.tenant, agent_id)
+    ended = await who.house.inbox.cancel_of(who.tenant, agent_id, (body and body.run_ids) or ())
+    return answer({run_id: "cancelled" if run.status == "cancelled" else "failed" for run_id, run in ended.items()})
 
 
 @router.get("/v1/agents/{agent_id}/messages")

@@ -9,12 +9,15 @@ from kelpie.api.answer import answer
 from kelpie.api.house import caller
 from kelpie.api.ids import RunId
 from kelpie.api.paging import PageQuery, Window, refuse_filters
-from kelpie.api.routes.messages import MessagesQuery, calls_of
+from kelpie.api.routes.messages import MessagesQuery, calls_of, watched
 from kelpie.api.wire import messages as message_wire
 from kelpie.api.wire import runs as wire
+from kelpie.api.wire import traces
 from kelpie.errors import Conflict, GuardFailed
+from kelpie.tools import custom
 from kelpie.trajectories import messages, runs, steps
 from kelpie.trajectories.records import OPEN_STATUSES
+from umi.storage import Page
 
 router = APIRouter(tags=["runs"])
 
@@ -44,6 +47,17 @@ async def list_runs(request: Request, query: Annotated[RunsQuery, Query()]) -> R
         background=query.background,
     )
     return answer([wire.run(run) for run in window.ordered(found)])
+
+
+@router.get("/v1/runs/active")
+async def list_active_runs(request: Request, agent_id: str | None = None, background: bool | None = None) -> Response:
+    """Runs that have not ended, newest first."""
+    who = caller(request)
+    page, ids = Page(limit=limits.PAGE_ITEMS_MAX, ascending=False), [agent_id] if agent_id else []
+    found = await runs.list_runs(
+        who.view, who.tenant, page, agent_ids=ids, statuses=[*OPEN_STATUSES], background=background
+    )
+    return answer([wire.run(run) for run in found])
 
 
 @router.get("/v1/runs/{run_id}")
@@ -80,6 +94,37 @@ async def list_steps(request: Request, run_id: RunId, query: Annotated[PageQuery
     found = await steps.list_steps(who.view, who.tenant, window.page, run_id=run_id)
     await runs.get(who.view, who.tenant, run_id)
     return answer([wire.step(step, strict=who.house.strict_letta) for step in window.ordered(found)])
+
+
+@router.get("/v1/runs/{run_id}/metrics")
+async def retrieve_metrics(request: Request, run_id: RunId) -> Response:
+    """How long the run took, in how many steps, with which tools."""
+    who = caller(request)
+    run = await runs.get(who.view, who.tenant, run_id)
+    calls = await steps.calls_of(who.view, who.tenant, run_id=run_id)
+    tool_ids = await custom.ids_of(who.view, who.tenant, [call.tool for call in calls])
+    return answer(traces.run_metrics(run, await steps.of_run(who.view, who.tenant, run_id), tool_ids))
+
+
+@router.get("/v1/runs/{run_id}/trace")
+async def retrieve_trace(
+    request: Request,
+    run_id: RunId,
+    limit: Annotated[int, Query(ge=1, le=limits.PAGE_ITEMS_MAX)] = limits.PAGE_ITEMS_MAX,
+) -> Response:
+    """The run as spans: itself, its steps, their model calls and tool calls."""
+    who = caller(request)
+    run = await runs.get(who.view, who.tenant, run_id)
+    calls = await steps.calls_of(who.view, who.tenant, run_id=run_id)
+    return answer(traces.spans(run, await steps.of_run(who.view, who.tenant, run_id), calls)[:limit])
+
+
+@router.post("/v1/runs/{run_id}/stream")
+async def watch_run(request: Request, run_id: RunId, body: wire.WatchRun | None = None) -> Response:
+    """The run's events from any of them on, as often as anybody asks: also of one that ended, and after a restart."""
+    who, asked = caller(request), body or wire.WatchRun()
+    stream = await who.house.inbox.resume(who.tenant, run_id)
+    return watched(who, stream, pings=asked.include_pings is not False, after=asked.starting_after)
 
 
 @router.delete("/v1/runs/{run_id}")

@@ -5,20 +5,24 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from kelpie.agents.agent import REMEMBERS, Agent, AgentMemory
+from kelpie.agents.directories import bounds_of
 from kelpie.agents.profile import Profile
 from kelpie.agents.prompts import SYSTEM_PROMPTS
 from kelpie.api import limits
 from kelpie.api.answer import encoded
 from kelpie.api.bounds import Tag, check_json_bytes
-from kelpie.api.wire import blocks, memory, models, tools
+from kelpie.api.wire import blocks, folders, memory, models, tools
 from kelpie.api.wire.blocks import CreateBlock
 from kelpie.api.wire.times import iso, iso_or_none
 from kelpie.errors import CallerError, InvalidInput, ModelError, NotServed
+from kelpie.files import limits as file_limits
 from kelpie.models.model import ModelCard
 from kelpie.tools.custom import ToolRecord
+from kelpie.tools.secrets import SecretName, Secrets
+from kelpie.tools.secrets import check as check_secrets
 from umi.entity import Block
 
 AgentType = Literal[
@@ -53,7 +57,7 @@ _UNSERVED_TYPES = {
     "voice_convo_agent": "voice is not built",
     "voice_sleeptime_agent": "voice is not built",
 }
-# Kept for the client and given back; they change nothing here. docs/api.md says so.
+# Kept for the client and given back; but for the bounds of files they change nothing here. docs/api.md says so.
 _KEPT = (
     "compaction_settings",
     "response_format",
@@ -95,29 +99,26 @@ class _AgentFields(BaseModel):
     llm_config: dict[str, Any] | None = None
     tool_ids: list[str] | None = None
     block_ids: list[str] | None = Field(default=None, max_length=limits.BLOCKS_PER_AGENT_MAX)
-    secrets: dict[str, str] | None = None
-    tool_exec_environment_variables: dict[str, str] | None = None
-    folder_ids: list[str] | None = None
-    source_ids: list[str] | None = None
+    secrets: dict[str, SecretStr] | None = None
+    tool_exec_environment_variables: dict[str, SecretStr] | None = None
+    folder_ids: list[str] | None = Field(default=None, max_length=file_limits.AGENT_FOLDERS_MAX)
+    source_ids: list[str] | None = Field(default=None, max_length=file_limits.AGENT_FOLDERS_MAX)
     identity_ids: list[str] | None = None
     compaction_settings: dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     tool_rules: list[ToolRule] | None = None
     message_buffer_autoclear: bool | None = None
     enable_sleeptime: bool | None = None
-    max_files_open: int | None = None
-    per_file_view_window_char_limit: int | None = None
+    max_files_open: int | None = Field(default=None, ge=0, le=file_limits.AGENT_FILES_OPEN_MAX)
+    per_file_view_window_char_limit: int | None = Field(default=None, ge=1, le=file_limits.AGENT_VIEW_CHARS_MAX)
     project_id: str | None = None
     template_id: str | None = None
     base_template_id: str | None = None
 
     def refuse_promises(self) -> None:
         """Raise NotServed for what would be believed and not kept."""
-        if self.secrets or self.tool_exec_environment_variables:
-            raise NotServed("agent secrets are not served yet: tools run with an empty environment")
-        for name in ("folder_ids", "source_ids", "identity_ids"):
-            if getattr(self, name):
-                raise NotServed(f"{name} are not served yet; leave them out")
+        if self.identity_ids:
+            raise NotServed("identity_ids are not served yet; leave them out")
         if any(rule.type == "requires_approval" for rule in self.tool_rules or []):
             raise NotServed("approval of tool calls is not served yet: the tool would run without being asked for")
 
@@ -147,6 +148,22 @@ class _AgentFields(BaseModel):
         for what, value in (("the agent's metadata", self.metadata or {}), ("the agent's settings", given["extras"])):
             check_json_bytes(what, value, limits.AGENT_EXTRAS_BYTES_MAX)
         return {name: value for name, value in given.items() if value is not None}
+
+    def given_secrets(self) -> Secrets | None:
+        """All the secrets the agent is to have, under either of their names; None if nothing is said of them.
+
+        Raises InvalidInput, LimitExceeded.
+        """
+        if self.secrets is None and self.tool_exec_environment_variables is None:
+            return None
+        both = {**(self.tool_exec_environment_variables or {}), **(self.secrets or {})}
+        return check_secrets({name: value.get_secret_value() for name, value in both.items()})
+
+    def given_folders(self) -> list[str] | None:
+        """The folders the agent is to have, under either of their names; None if nothing is said of them."""
+        if self.folder_ids is None and self.source_ids is None:
+            return None
+        return list(dict.fromkeys([*(self.folder_ids or []), *(self.source_ids or [])]))
 
     def model_handle(self) -> str | None:
         if self.model is not None or self.llm_config is None:
@@ -232,6 +249,8 @@ class Relations(msgspec.Struct, frozen=True):
     blocks: bool = True
     tools: bool = True
     tags: bool = True
+    secrets: bool = True
+    sources: bool = True
 
 
 WHOLE = Relations()
@@ -242,7 +261,7 @@ def relations(include: list[str] | None, *, is_sdk_1: bool) -> Relations:
     if not is_sdk_1 and not include:
         return WHOLE
     asked = set(include or [])
-    return Relations("agent.blocks" in asked, "agent.tools" in asked, "agent.tags" in asked)
+    return Relations(*(f"agent.{name}" in asked for name in ("blocks", "tools", "tags", "secrets", "sources")))
 
 
 def states(
@@ -263,19 +282,46 @@ def states(
             done[part.id] = encoded(show(part))
         return done[part.id]
 
+    def show_tool(record: ToolRecord) -> dict[str, Any]:
+        return tools.tool(record, strict=strict)
+
     made = []
     for profile in profiles:
         of_blocks = [once(block, blocks.block) for block in profile.blocks] if relations.blocks else []
-        of_tools = [once(tool, tools.tool) for tool in profile.tools] if relations.tools else []
-        card = _card(profile.agent.model, card_of)
+        of_tools = [once(tool, show_tool) for tool in profile.tools] if relations.tools else []
+        card = card_or_handle(profile.agent.model, card_of)
         state = _state(profile, card, of_blocks, of_tools, profile.agent.tags if relations.tags else [])
+        if relations.secrets:
+            names = [_secret(secret) for secret in profile.secrets]
+            state["secrets"], state["tool_exec_environment_variables"] = names, names
+        if relations.sources:
+            state["sources"] = [folders.folder(one) for one in profile.folders]
         if not strict:
             state[memory.FIELD] = memory.of_agent(profile.agent.memory, profile.agent.id)
+            if card.instead_of is not None:
+                state[models.FIELD] = models.fallback(card.instead_of, card.handle)
         made.append(state)
     return made
 
 
-def _card(handle: str, card_of: Callable[[str], ModelCard]) -> ModelCard:
+def _secret(secret: SecretName) -> dict[str, Any]:
+    """That there is one. Its value is handed to tools, and shown to nobody."""
+    updated = iso(secret.updated_at_ms)
+    return {
+        "id": secret.id,
+        "agent_id": secret.agent_id,
+        "key": secret.name,
+        "value": "",
+        "value_enc": None,
+        "description": None,
+        "created_at": updated,
+        "updated_at": updated,
+        "created_by_id": None,
+        "last_updated_by_id": None,
+    }
+
+
+def card_or_handle(handle: str, card_of: Callable[[str], ModelCard]) -> ModelCard:
     """The agent's model, or what its handle says where no provider serves it any more."""
     try:
         return card_of(handle)
@@ -300,6 +346,7 @@ def _state(
     profile: Profile, card: ModelCard, of_blocks: list[Any], of_tools: list[Any], tags: list[str]
 ) -> dict[str, Any]:
     agent, last, extras = profile.agent, profile.last_run, profile.agent.extras
+    bounds = bounds_of(agent, card)
     return {
         "id": agent.id,
         "name": agent.name,
@@ -340,8 +387,8 @@ def _state(
         "last_run_duration_ms": last.completed_at_ms - last.created_at_ms if last else None,
         "last_stop_reason": last.stop_reason if last else None,
         "timezone": agent.timezone,
-        "max_files_open": extras.get("max_files_open"),
-        "per_file_view_window_char_limit": extras.get("per_file_view_window_char_limit"),
+        "max_files_open": bounds.files_open,
+        "per_file_view_window_char_limit": bounds.view_chars,
         "hidden": agent.hidden or None,
         "project_id": extras.get("project_id"),
         "template_id": extras.get("template_id"),

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from kelpie.api.wire.times import iso
+from kelpie.people import scopes
 from umi.entity import Fact, Recalled
 
 
@@ -27,7 +28,7 @@ def passage(fact: Fact) -> dict[str, Any]:
         "is_deleted": fact.known_to_ms is not None,
         "embedding": None,
         "embedding_config": None,
-        "archive_id": None,
+        "archive_id": scopes.collection_in(fact.scope),
         "source_id": None,
         "file_id": None,
         "file_name": None,

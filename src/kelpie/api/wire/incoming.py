@@ -84,6 +84,7 @@ class SendMessages(BaseModel):
             stream_tokens=self.stream_tokens,
             background=self.background,
             model=self.override_model,
+            fashion=self.fashion().kept(),
         )
 
     def run_input(self, ids: Ids) -> list[RunInput]:
@@ -101,14 +102,15 @@ class SendMessages(BaseModel):
 def _run_input(message: Incoming, ids: Ids) -> RunInput:
     if isinstance(message, OtherInput):
         raise NotServed(f"messages of type '{message.type}' are not served yet")
+    return RunInput(id=ids.new("message"), body=message_of(message), otid=message.otid)
+
+
+def message_of(message: MessageCreate) -> Message:
+    """Raises InvalidInput, NotServed."""
     content = message.content if isinstance(message.content, str) else [_part(part) for part in message.content]
     if not content:
         raise InvalidInput("a message's content must not be empty")
-    return RunInput(
-        id=ids.new("message"),
-        body=Message(role=message.role, content=content, name=message.name),
-        otid=message.otid,
-    )
+    return Message(role=message.role, content=content, name=message.name)
 
 
 def _part(part: TextContent | ImageContent) -> Part:

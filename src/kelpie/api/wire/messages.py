@@ -9,14 +9,14 @@ import msgspec
 
 from kelpie.api.ids import otid
 from kelpie.api.wire.times import iso
-from kelpie.trajectories.records import Call, StoredMessage
+from kelpie.trajectories.records import Call, RunOptions, StoredMessage
 from umi.wire.types import ImagePart, Message, ToolCall
 
 # The tool whose call is shown as the agent's own words.
 SPEAKING_TOOL = "send_message"
 
 
-class Fashion(msgspec.Struct, frozen=True):
+class Fashion(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a client wants to see messages.
 
     speaking   show a call of send_message as an assistant message, and hide its return
@@ -25,6 +25,16 @@ class Fashion(msgspec.Struct, frozen=True):
 
     speaking: bool = True
     types: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, options: RunOptions) -> "Fashion":
+        """How the sender of a run wants to see it."""
+        return msgspec.convert(options.fashion, cls)
+
+    def kept(self) -> dict[str, Any]:
+        """What a run keeps of it, for `of`: nothing if it is the usual one."""
+        kept: dict[str, Any] = msgspec.to_builtins(self, order="deterministic")
+        return kept
 
     def shows(self, message_type: str) -> bool:
         return self.types is None or message_type in self.types

@@ -18,6 +18,15 @@ _OTHER = ("openai", "openai")
 SETTINGS_TYPES = frozenset({"openai", "anthropic"})
 
 
+# The field that is ours: on an agent or a step whose model is the fallback for one that nobody serves.
+FIELD = "kelpie_model"
+
+
+def fallback(asked: str, used: str) -> dict[str, Any]:
+    why = f"no provider serves {asked!r}; {used!r} answers for it (KELPIE_MODEL_FALLBACK)"
+    return {"asked": asked, "used": used, "why": why}
+
+
 def _types(card: ModelCard) -> tuple[str, str]:
     return _TYPES.get(card.provider_type, _OTHER)
 

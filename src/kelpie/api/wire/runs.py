@@ -1,14 +1,42 @@
 """Runs, steps, usage and stop reasons on the wire."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from kelpie.api.wire import memory
+from pydantic import BaseModel, Field
+
+from kelpie.api import limits
+from kelpie.api.bounds import Tag
+from kelpie.api.ids import pattern
+from kelpie.api.wire import memory, models
 from kelpie.api.wire.times import iso, iso_or_none
-from kelpie.trajectories.records import Run, Step
+from kelpie.trajectories.records import Feedback, Run, Step
 from umi.wire.types import Usage
 
 _STEP_STATUS = {"intent": "pending", "done": "success", "failed": "failed"}
+
+
+class CancelRuns(BaseModel):
+    """Which runs of an agent to cancel; all that are under way if none is named."""
+
+    run_ids: list[Annotated[str, Field(pattern=pattern("run"))]] | None = Field(
+        default=None, max_length=limits.CANCEL_RUNS_MAX
+    )
+
+
+class WatchRun(BaseModel):
+    """From where on a run is told again. How often to look, and how much at once, is taken and needed by nobody here:
+    events are told as they come."""
+
+    starting_after: int = Field(default=0, ge=0, le=limits.STREAM_NUMBER_MAX)
+    include_pings: bool | None = True
+    poll_interval: float | None = Field(default=None, gt=0, le=limits.STREAM_POLL_S_MAX)
+    batch_size: int | None = Field(default=None, ge=1, le=limits.STREAM_BATCH_MAX)
+
+
+class JudgeStep(BaseModel):
+    feedback: Feedback | None = None
+    tags: list[Tag] | None = Field(default=None, max_length=limits.STEP_TAGS_MAX)
 
 
 def run(one: Run) -> dict[str, Any]:
@@ -39,6 +67,7 @@ def step(one: Step, *, strict: bool) -> dict[str, Any]:
     tokens, remembered = one.usage, None if strict else memory.of_step(one)
     return {
         **({memory.FIELD: remembered} if remembered else {}),
+        **({models.FIELD: models.fallback(one.instead_of, one.model)} if one.instead_of and not strict else {}),
         "id": one.id,
         "origin": None,
         "provider_id": None,
@@ -59,12 +88,12 @@ def step(one: Step, *, strict: bool) -> dict[str, Any]:
         "completion_tokens_details": None,
         "prompt_tokens_details": None,
         "stop_reason": one.stop_reason,
-        "tags": [],
+        "tags": one.tags,
         "tid": None,
         "trace_id": None,
         "request_id": one.provider_request_id,
         "messages": [],
-        "feedback": None,
+        "feedback": one.feedback,
         "project_id": None,
         "error_type": one.error["kind"] if one.error else None,
         "error_data": one.error,

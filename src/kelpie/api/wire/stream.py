@@ -2,12 +2,18 @@
 
 Token streaming: every piece of a message repeats its id and otid and carries only what is new. What went out in
 pieces is not repeated when it is committed; what did not (a model that doesn't stream, a tool's return) follows whole.
+
+Every message has a number, its `seq_id`, from 1 in the order of the run. What was committed has the same numbers
+whenever it is told: they follow from the messages and from where each reply was cut. A new attempt at a run, after a
+crash, begins far above the one before, whose last pieces nobody has any more: their numbers are never given again.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from kelpie.agents.pieces import cut_again
 from kelpie.agents.stream import Committed, Provisional
+from kelpie.api import limits
 from kelpie.api.wire.messages import SPEAKING_TOOL, Fashion, base, shown
 from kelpie.api.wire.partial import StringValue
 from kelpie.api.wire.times import iso
@@ -38,23 +44,32 @@ class _OpenMessage:
 
 
 class Narrator:
-    """Turns the events of one run into messages, as one client wants to see them."""
+    """Turns the events of one run into messages, numbered, as its sender wanted to see them. It has to hear all of
+    them, from the first: `seq_id` is the number of the last message it made."""
 
     def __init__(self, run_id: str, fashion: Fashion) -> None:
+        self.seq_id = 0
         self._run_id = run_id
         self._fashion = fashion
         self._open: dict[str, _OpenMessage] = {}
+
+    def _numbered(self, made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for one in made:
+            self.seq_id += 1
+            one["seq_id"] = self.seq_id
+        return made
 
     def pieces(self, event: Provisional, now_ms: int) -> list[dict[str, Any]]:
         """What a piece of a reply becomes: one message, or none if this client doesn't see it."""
         message = self._open.get(event.message_id)
         if message is None:
             message = self._open[event.message_id] = _OpenMessage(iso(now_ms))
+            self.seq_id = max(self.seq_id, event.attempt * limits.STREAM_EVENTS_PER_ATTEMPT)
         delta = event.delta
         made = self._call(event, message) if delta.kind == "tool_call" else self._words(event, message)
         if made is None or not self._fashion.shows(made["message_type"]):
             return []
-        return [made]
+        return self._numbered([made])
 
     def _piece(self, event: Provisional, message: _OpenMessage, message_type: str, number: int) -> dict[str, Any]:
         return base(message_type, event.message_id, number, message.date, self._run_id, event.step_id)
@@ -87,13 +102,25 @@ class Narrator:
         return self._piece(event, message, "assistant_message", number) | {"content": text}
 
     def committed(self, event: Committed, calls: Mapping[str, Call]) -> list[dict[str, Any]]:
-        """What of a committed step has not gone out in pieces."""
-        whole = []
+        """What of a committed step this narrator has not told in pieces: the pieces, then what has none."""
+        made = self._missed_pieces(event)
         for message in event.messages:
             streamed = self._open.pop(message.id, None)
             sent = streamed.kinds if streamed is not None else frozenset()
-            whole += [p for p in shown([message], calls, self._fashion) if _kind(p, message.body) not in sent]
-        return whole
+            whole = [part for part in shown([message], calls, self._fashion) if _kind(part, message.body) not in sent]
+            made += self._numbered(whole)
+        return made
+
+    def _missed_pieces(self, event: Committed) -> list[dict[str, Any]]:
+        """The pieces of a reply that went out before anybody watched."""
+        told, reply = event.step.told, event.messages[0] if event.messages else None
+        if told is None or reply is None or reply.body.role != "assistant" or reply.id in self._open:
+            return []
+        self.seq_id = max(self.seq_id, told.attempt * limits.STREAM_EVENTS_PER_ATTEMPT)
+        made = []
+        for delta in cut_again(reply.body, told):
+            made += self.pieces(Provisional(reply.id, event.step.id, delta, told.attempt), reply.created_at_ms)
+        return made
 
 
 def _kind(part: dict[str, Any], body: Message) -> str:

@@ -1,0 +1,66 @@
+"""Messages of all agents: listed, found by their words, read one by one. What was said is never changed."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from kelpie.agents import agent as agents
+from kelpie.api import limits
+from kelpie.api.answer import answer
+from kelpie.api.house import Caller, caller
+from kelpie.api.ids import MessageId
+from kelpie.api.paging import Window, refuse_filters
+from kelpie.api.routes.messages import MessagesQuery, calls_of
+from kelpie.api.wire import messages as wire
+from kelpie.api.wire import searching
+from kelpie.trajectories import messages
+from kelpie.trajectories.records import StoredMessage
+from umi.storage import Page
+
+router = APIRouter(tags=["messages"])
+_FOUND_BY_DEFAULT = ("user", "assistant")
+
+
+@router.get("/v1/messages")
+async def list_messages(request: Request, query: Annotated[MessagesQuery, Query()]) -> Response:
+    """The messages of all agents, newest first. The page counts stored messages: one may show as several."""
+    refuse_filters(request, "conversation_id")
+    who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
+    stored = window.ordered(await messages.list_messages(who.view, who.tenant, window.page))
+    return answer(wire.shown(stored, await calls_of(who, stored), query.fashion()))
+
+
+@router.get("/v1/messages/{message_id}")
+async def retrieve_message(request: Request, message_id: MessageId) -> Response:
+    """One stored message, in the parts it shows as."""
+    who = caller(request)
+    stored = await messages.get(who.view, who.tenant, message_id)
+    return answer(wire.shown([stored], await calls_of(who, [stored]), wire.Fashion()))
+
+
+@router.post("/v1/messages/search")
+async def search_all(request: Request, body: searching.SearchAll) -> Response:
+    """What users and agents said that shares words with the query, best first."""
+    found = await _found(caller(request), body, body.query, _FOUND_BY_DEFAULT)
+    return answer([searching.listed(message) for message in found])
+
+
+@router.post("/v1/agents/messages/search")
+async def search_of_agents(request: Request, body: searching.SearchOfAgents) -> Response:
+    """The same with ranks; without a query, the newest messages."""
+    who = caller(request)
+    if body.query:
+        found = await _found(who, body, body.query, tuple(body.roles or _FOUND_BY_DEFAULT))
+    else:
+        page, roles, bounds = Page(limit=body.limit, ascending=False), body.roles or (), body.bounds()
+        found = await messages.list_messages(who.view, who.tenant, page, agent_id=body.agent_id, roles=roles, **bounds)
+    return answer(searching.ranked(found, is_searched=bool(body.query)))
+
+
+async def _found(who: Caller, asked: searching.Search, query: str, roles: tuple[str, ...]) -> list[StoredMessage]:
+    bounds = asked.bounds()
+    if asked.agent_id is not None:
+        wanted = [(await agents.get(who.view, who.tenant, asked.agent_id)).id]
+    else:
+        wanted = await agents.ids(who.view, who.tenant)
+    return await messages.search(who.view, who.tenant, wanted, query, limit=asked.limit, roles=roles, **bounds)
