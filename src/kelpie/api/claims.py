@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kelpie.api import limits
-from kelpie.errors import CommitUnknown, Conflict, GuardFailed, InvalidInput, KeyTakenOver, StoreClosed, StoreError
+from kelpie.errors import CommitUnknown, Conflict, GuardFailed, InvalidInput, KeyTakenOver, StoreClosed
 from umi.dst import Host
 from umi.storage import Changes, Database, Migration, Row, View
 
@@ -273,7 +273,7 @@ async def sweep(database: Database, host: Host) -> None:
                 pass
         except StoreClosed:
             return
-        except StoreError as error:
+        except Exception as error:
             log.warning("old keys can't be forgotten; tried again later", exc_info=error)
         await host.clock.sleep(limits.KEYS_SWEEP_MS)
 

@@ -68,13 +68,15 @@ def _constants(tokens: list[Token]) -> Counter[str]:
 def write(tree: exp.Expr, dialect: Dialect) -> str:
     """The text that the engine will read. Raises QueryRefused for what can't be said in its dialect."""
     try:
-        for pretty in (True, False):  # on many lines, as people read it, unless that makes it too long to be run
-            text = tree.sql(dialect=dialect.sqlglot, pretty=pretty, comments=False, unsupported_level=ErrorLevel.RAISE)
-            if len(text) <= limits.SQL_CHARS_MAX:
-                break
-        return text
+        text = _written(tree, dialect, pretty=True)
+        # On many lines, as people read it, unless that makes it too long to be run.
+        return text if len(text) <= limits.SQL_CHARS_MAX else _written(tree, dialect, pretty=False)
     except (SqlglotError, ValueError) as error:
         raise QueryRefused("not_stable", f"the query can't be written out again: {_plain(str(error))[:300]}") from error
+
+
+def _written(tree: exp.Expr, dialect: Dialect, *, pretty: bool) -> str:
+    return tree.sql(dialect=dialect.sqlglot, pretty=pretty, comments=False, unsupported_level=ErrorLevel.RAISE)
 
 
 def check_nothing_lost(before: Reading, after: Reading, dialect: Dialect) -> None:

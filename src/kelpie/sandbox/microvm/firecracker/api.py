@@ -1,12 +1,9 @@
 """Firecracker's API: HTTP on a unix socket, which exists a moment before anybody listens on it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kelpie.sandbox import limits
 from kelpie.sandbox.microvm.frames import GuestLost
-
-if TYPE_CHECKING:
-    import httpx2
 
 
 class ApiRefused(GuestLost):
@@ -24,7 +21,7 @@ class Api:
         import httpx2  # a server that has no Firecracker does not pay for it
 
         self._lost = httpx2.TransportError
-        self._client: httpx2.AsyncClient = httpx2.AsyncClient(
+        self._client = httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(uds=path),
             base_url="http://firecracker",
             timeout=limits.MICROVM_API_MS_MAX / 1000,
