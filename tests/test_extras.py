@@ -68,7 +68,7 @@ HEAVY = {
 IMPORT_ALL = """
     import importlib, pkgutil, sys
     # What runs inside a sandbox, and what runs when it is imported, is no module of ours to import.
-    LEFT_OUT = ("kelpie.sandbox.inside.", "kelpie.__main__")
+    LEFT_OUT = ("kelpie.sandbox.inside.", "kelpie.sandbox.microvm.guest.", "kelpie.__main__")
     for room in sys.argv[1:]:
         package = importlib.import_module(room)
         for module in pkgutil.walk_packages(getattr(package, "__path__", []), f"{room}."):

@@ -6,21 +6,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from kelpie.config import Config
 from kelpie.console.progress import Meter
 from kelpie.console.show import Screen
 from kelpie.errors import InvalidInput
-from kelpie.moving.letta.bringing import Bringing
-from kelpie.moving.letta.here import Here
-from kelpie.moving.letta.reading import opened
-from kelpie.moving.letta.report import Report
-from kelpie.server.build import DATABASE_NAME, MIGRATIONS, build
 from kelpie.tools import custom
 from umi.dst import Host
 from umi.memory import Archive
 from umi.storage import View
+
+if TYPE_CHECKING:  # these need the extra `server`, and this command alone does
+    from kelpie.moving.letta.here import Here
+    from kelpie.moving.letta.report import Report
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,10 @@ async def bring(config: Config, url: str, wanted: Wanted, screen: Screen) -> Non
     server that runs has the store: stop it first)."""
     if not wanted.tenant.strip() or ":" in wanted.tenant:
         raise InvalidInput(f"a tenant's name is not blank and holds no colon; {wanted.tenant[:64]!r} can't be one")
+    from kelpie.moving.letta.bringing import Bringing
+    from kelpie.moving.letta.reading import opened
+    from kelpie.moving.letta.report import Report
+
     host = Host()
     with _file(wanted.report) as file:
         report = Report(file.write)
@@ -68,8 +71,11 @@ def _file(path: Path) -> BinaryIO:
 
 
 @asynccontextmanager
-async def _store(config: Config, host: Host, wanted: Wanted) -> AsyncIterator[Here]:
+async def _store(config: Config, host: Host, wanted: Wanted) -> "AsyncIterator[Here]":
     """Our store, as a server opens it. A rehearsal where there is none yet leaves none."""
+    from kelpie.moving.letta.here import Here
+    from kelpie.server.build import MIGRATIONS, build
+
     with TemporaryDirectory() as nowhere:
         if wanted.is_rehearsal and not _has_store(config):
             config = Config(data_folder=nowhere)
@@ -91,10 +97,12 @@ async def _store(config: Config, host: Host, wanted: Wanted) -> AsyncIterator[He
 
 
 def _has_store(config: Config) -> bool:
+    from kelpie.server.build import DATABASE_NAME
+
     return os.path.exists(os.path.join(config.data_folder, DATABASE_NAME))
 
 
-def show(report: Report, wanted: Wanted, screen: Screen) -> None:
+def show(report: "Report", wanted: Wanted, screen: Screen) -> None:
     """The counts, why rows were not taken, and where each of them is named."""
     screen.heading("what would come over" if wanted.is_rehearsal else "what came over")
     tables = sorted(table for table, count in report.rows.items() if count)

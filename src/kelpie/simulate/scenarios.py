@@ -210,7 +210,7 @@ def _bad_provider(draft: Draft) -> None:
     for _ in range(draft.rng.randint(2, 5)):
         draft.send(text=draft.rings())
     draft.windows(BAD_MODEL, draft.rng.randint(1, 4), high=0.9, low=0.1)
-    draft.windows(BAD_TOOL, draft.rng.randint(2, 6), high=0.9, low=0.1)
+    draft.windows(BAD_TOOL, draft.rng.randint(4, 10), high=0.9, low=0.1)
     draft.windows(_LOST_FILES, draft.rng.randint(0, 1), high=0.6, low=0.1)
 
 
@@ -296,7 +296,8 @@ MISSING: dict[str, str] = {
     "a group's round survives its members": "kelpie.agents.groups",
     # A deleted person's conventions go; their conversations, and runs that are under way, are what is to come.
     "a person is deleted while the analyst answers": "kelpie.people.leaving",
-    "a file is replaced while it is read": "kelpie.files",
+    # tests/kelpie/files/test_processing.py fails every commit of it; the whole house under it is what is to come.
+    "a file is replaced while it is read": "kelpie.files.replacing",
     "a canary is promoted in mid-turn": "kelpie.training",
 }
 

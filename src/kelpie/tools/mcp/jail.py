@@ -9,7 +9,6 @@ from kelpie.sandbox.process.program import Program, open_program
 from kelpie.sandbox.sandbox import SandboxLimits
 from kelpie.tools.mcp import limits
 
-_OWN = "/tmp"  # noqa: S108 - the jail's, not ours
 _LIMITS = SandboxLimits(
     cpu_ms=limits.MCP_PROGRAM_CPU_MS_MAX,
     memory_bytes=limits.MCP_PROGRAM_MEMORY_BYTES_MAX,
@@ -36,5 +35,3 @@ class Jail:
         missing = [folder for folder in self._folders if not os.path.exists(folder)]
         if missing:
             raise ToolUnavailable(f"the folder {missing[0]} that MCP servers may read (KELPIE_MCP_FOLDERS) isn't there")
-        if any(os.path.commonpath([folder, _OWN]) == _OWN for folder in self._folders):
-            raise ToolUnavailable("a folder below /tmp can't be shared with MCP servers: a jail has a /tmp of its own")

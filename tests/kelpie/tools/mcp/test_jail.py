@@ -15,7 +15,6 @@ from kelpie.errors import ToolFailed
 from kelpie.tools.mcp.faults import McpFault
 from kelpie.tools.mcp.jail import Jail
 from kelpie.tools.mcp.settings import Secrets
-from umi.storage import Changes
 
 SMUGGLED = "SELECT 1; COMMIT; USE memory; DETACH data; ATTACH '{file}' AS w; DELETE FROM w.sales; BEGIN; SELECT 2"
 PACKAGES = sysconfig.get_paths()["purelib"]
@@ -27,8 +26,8 @@ START = (
 
 @pytest.fixture
 def sales():
-    """A DuckDB file with two rows, in a folder that anybody may read: not below /tmp, of which a jail has its own."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+    """A DuckDB file with two rows, in a folder that anybody may read: below /tmp, of which a jail has its own."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         yield furnish(Path(name))
 
 
@@ -137,12 +136,10 @@ async def test_a_gigabyte_out_of_the_jail_is_not_read(jailed, sales):
     assert (await jailed.report(server)).kind == "flooded"
 
 
-async def test_a_folder_that_no_jail_can_show_is_named(mcp, sandbox, tmp_path, sales):
-    for folder, says in ((tmp_path, "a jail has a /tmp of its own"), ("/no/such/folder", "isn't there")):
-        mcp.made(opens_program=Jail(sandbox, [str(folder)]))
-        with pytest.raises(ToolFailed, match=says):
-            await served(mcp, sales)
-        await mcp.database.commit(Changes().write("DELETE FROM mcp_server"))
+async def test_a_folder_that_no_jail_can_show_is_named(mcp, sandbox, sales):
+    mcp.made(opens_program=Jail(sandbox, ["/no/such/folder"]))
+    with pytest.raises(ToolFailed, match="isn't there"):
+        await served(mcp, sales)
 
 
 async def test_a_command_that_is_not_there_says_so(jailed):
