@@ -28,7 +28,7 @@ ROOMS = {
     " kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.files kelpie.sandbox"
     " kelpie.trajectories kelpie.tools kelpie.agents",
     "cli": "kelpie.cli umi.cli",
-    "server": "umi.serve umi.mcp kelpie.cli kelpie.api kelpie.server kelpie.simulate",
+    "server": "umi.serve umi.mcp kelpie.tools.mcp kelpie.cli kelpie.api kelpie.server kelpie.simulate",
     "analyst": "kelpie.analyst",
     "demo": "umi kelpie",
     "files": "kelpie.files",
@@ -67,8 +67,11 @@ HEAVY = {
 }
 IMPORT_ALL = """
     import importlib, pkgutil, sys
-    # What runs inside a sandbox, and what runs when it is imported, is no module of ours to import.
+    # What runs inside a sandbox, and what runs when it is imported, is no module of ours to import. The client of MCP
+    # servers needs the extra that names it.
     LEFT_OUT = ("kelpie.sandbox.inside.", "kelpie.sandbox.microvm.guest.", "kelpie.__main__")
+    if "kelpie.tools.mcp" not in sys.argv:
+        LEFT_OUT += ("kelpie.tools.mcp.",)
     for room in sys.argv[1:]:
         package = importlib.import_module(room)
         for module in pkgutil.walk_packages(getattr(package, "__path__", []), f"{room}."):
