@@ -70,7 +70,7 @@ def test_every_room_on_a_messages_way_is_the_real_one(lines):
     assert idle == [], "\n".join(f"{path}: {lines.get(path)}" for path in idle)
 
 
-# Of the turn a little less: nobody cancels a run in a simulated world yet. Of actors too: there a reminder is sent once,
+# Less of the turn: nobody cancels a run in a simulated world yet. Less of actors: a reminder there is sent once,
 # so that the lines of intervals and cron are run by their own tests alone.
 @pytest.mark.parametrize(
     ("what", "where", "share"),
