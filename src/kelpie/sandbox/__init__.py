@@ -5,6 +5,7 @@ sandbox.py   the interface: Sandbox, Level, SandboxCall, SandboxLimits, SandboxR
 levels.py    Levels, the Sandbox of a server: the weakest level that is strong enough for a call's trust
 process      the level "process": bubblewrap around a Python of its own
 microvm      the level "microvm": a virtual machine for every call
+verdict.py   what came of a call, in the same words at every level
 order.py     a call as the order that is read inside, and the report that comes back
 inside       what runs inside: the runner and the self-test's probes
 egress       the only way out: an HTTP proxy of ours for each call, with a list of hosts and budgets

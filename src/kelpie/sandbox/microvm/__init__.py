@@ -4,7 +4,6 @@ level.py     MicroVmLevel: calls in, results out; which backend
 places.py    who may have a machine now, who waits, who is told to come again
 machines.py  templates, their copies, and the spare one
 session.py   one call in one machine
-verdict.py   what came of it
 selftest.py  a backend exists only after a guest has booted and its probes found no way out
 monitor.py   what a virtual machine monitor does for us, whichever it is
 frames.py    how server and guest talk

@@ -17,11 +17,12 @@ from kelpie.sandbox.microvm.machines import Machines
 from kelpie.sandbox.microvm.monitor import Monitor
 from kelpie.sandbox.microvm.places import Places
 from kelpie.sandbox.microvm.qemu import Qemu
-from kelpie.sandbox.microvm.verdict import LEVEL, verdict
-from kelpie.sandbox.sandbox import LevelReport, SandboxCall, SandboxLimits, SandboxResult
+from kelpie.sandbox.sandbox import LevelName, LevelReport, SandboxCall, SandboxLimits, SandboxResult
+from kelpie.sandbox.verdict import verdict
 from umi.dst import Host
 from umi.dst.threads import in_thread
 
+LEVEL: LevelName = "microvm"
 IMAGE_FOLDER = "image"
 BACKENDS = ("firecracker", "qemu-kvm", "qemu-tcg")  # strongest first
 _MACHINES = ("x86_64",)
@@ -91,7 +92,7 @@ class MicroVmLevel:
                 ended = await session.run(self._host, machine, call, order, wanted)
         except (GuestLost, EnvironmentFault) as error:
             raise ToolUnavailable(f"a virtual machine did not start, so this tool was not run: {error}") from error
-        return verdict(ended, wanted, machines.monitor.backend)
+        return verdict(ended, wanted, LEVEL, machines.monitor.backend)
 
     async def _found(self) -> LevelReport:
         if platform.machine() not in _MACHINES:

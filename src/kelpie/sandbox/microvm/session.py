@@ -7,7 +7,6 @@ import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -19,6 +18,7 @@ from kelpie.sandbox.microvm.monitor import Machine
 from kelpie.sandbox.process import seccomp
 from kelpie.sandbox.process.streams import Talk
 from kelpie.sandbox.sandbox import KilledBy, SandboxCall, SandboxLimits
+from kelpie.sandbox.verdict import Ended
 from umi.dst import Host
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the guest's own /tmp
@@ -49,22 +49,6 @@ class _Frame(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(_Frame).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What is left of a call. `said` is None if the machine did not say."""
-
-    stopped: KilledBy | None
-    exit: int | None
-    out_of_memory: bool
-    stdout: str
-    stderr: str
-    report: bytes
-    duration_ms: float
-    cpu_ms: float | None
-    memory_bytes: int | None
-    lost: str
 
 
 def bounds(wanted: SandboxLimits) -> dict[str, int]:
@@ -206,7 +190,18 @@ def _ended(
 ) -> Ended:
     why = stopped[0] if stopped else None
     if said is None:
-        return Ended(why, None, False, "", "", report if not lost else b"", duration_ms, None, None, lost)
+        return Ended(
+            exit=None,
+            stopped=why,
+            stdout="",
+            stderr="",
+            report=report if not lost else b"",
+            duration_ms=duration_ms,
+            cpu_ms=None,
+            out_of_memory=False,
+            memory_bytes=None,
+            lost=lost,
+        )
     if why is None and said.stopped == "output":
         why = "output"
     return Ended(
@@ -219,7 +214,6 @@ def _ended(
         duration_ms=duration_ms,
         cpu_ms=said.cpu_ms,
         memory_bytes=said.memory_bytes,
-        lost="",
     )
 
 

@@ -7,36 +7,15 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from kelpie.errors import ToolUnavailable
 from kelpie.sandbox import limits
 from kelpie.sandbox.process.streams import Drain, Talk
 from kelpie.sandbox.process.template import Gone, Running, Template
 from kelpie.sandbox.sandbox import Asks, KilledBy, SandboxLimits
+from kelpie.sandbox.verdict import Ended
 from umi.dst import Host
 
 _WATCHERS = 2  # processes of ours in its cgroup: the warm one, and pid 1 of the call (see inside/template.py)
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """What is left of a call.
-
-    exit          the tool's status; None if we killed it
-    stopped       why we did
-    memory_out    the kernel killed a process because all of them together took too much memory
-    memory_bytes  the most that all of them held at once; None without cgroups
-    """
-
-    exit: int | None
-    stopped: KilledBy | None
-    stdout: str
-    stderr: str
-    report: bytes
-    duration_ms: float
-    cpu_ms: float | None
-    memory_out: bool
-    memory_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +82,7 @@ async def run(host: Host, warm: Template, work: Work) -> Ended:
         report=b"" if talk.forged else talk.report,
         duration_ms=host.clock.monotonic_ms() - started_ms,
         cpu_ms=None if gone.lost else gone.cpu_ms,
-        memory_out=memory_out,
+        out_of_memory=memory_out,
         memory_bytes=warm.group.peak_bytes() if warm.group is not None else None,
     )
 

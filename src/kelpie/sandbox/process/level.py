@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import AsyncIterator
 
 from kelpie.errors import InvalidInput, SandboxBusy, ToolUnavailable
@@ -11,12 +10,12 @@ from kelpie.sandbox import egress, languages, limits
 from kelpie.sandbox import order as orders
 from kelpie.sandbox.process import bwrap, call, cgroups, seccomp, selftest, template
 from kelpie.sandbox.process.templates import Templates
-from kelpie.sandbox.sandbox import KilledBy, LevelName, LevelReport, SandboxCall, SandboxLimits, SandboxResult, Usage
+from kelpie.sandbox.sandbox import LevelName, LevelReport, SandboxCall, SandboxLimits, SandboxResult
+from kelpie.sandbox.verdict import verdict
 from umi.dst import Host
 
 LEVEL: LevelName = "process"
 BACKEND = "bwrap"
-_CPU_EXIT = 128 + signal.SIGXCPU
 
 
 class ProcessLevel:
@@ -137,7 +136,7 @@ class ProcessLevel:
             work = call.Work(order, bwrap.uid_of(place), wanted, orders.report_bytes(given, wanted), given.asks, path)
             warm = await stack.enter_async_context(self._warm(need))
             ended = await call.run(self.host, warm, work)
-        return _verdict(ended, wanted, refused)
+        return verdict(ended, wanted, LEVEL, BACKEND, refused=refused)
 
 
 def _need(given: SandboxCall) -> bwrap.Need:
@@ -146,61 +145,3 @@ def _need(given: SandboxCall) -> bwrap.Need:
         raise InvalidInput(f"there is no folder of packages at '{given.layer}'")
     reads = languages.node_program().reads if given.language in orders.NODE_LANGUAGES else ()
     return bwrap.Need(given.domain, given.layer, "pydantic" in given.source, reads)
-
-
-def _verdict(ended: call.Ended, wanted: SandboxLimits, refused: list[str]) -> SandboxResult:
-    killed_by = ended.stopped
-    if killed_by is None and ended.exit == _CPU_EXIT:
-        killed_by = "cpu time"
-    report = orders.read_report(ended.report)
-    value, error, files = None, None, {}
-    if killed_by is not None:
-        error = _stopped_text(killed_by, wanted)
-    elif report is None:
-        killed_by = "memory" if ended.memory_out else None
-        error = f"NoResult: the tool's process ended ({_exit_text(ended.exit)}) before its function returned"
-        error = _stopped_text(killed_by, wanted) if killed_by else error
-    else:
-        value, error = report.value, report.error
-        if report.out_of_memory or (error is not None and ended.memory_out):
-            killed_by = "memory"
-        try:
-            files = orders.files_of(report) if error is None else {}
-        except ValueError as forged:
-            value, error = None, f"ValueError: {forged}"
-    return SandboxResult(
-        value=value if error is None else None,
-        error=error,
-        stdout=ended.stdout,
-        stderr=ended.stderr,
-        exit=ended.exit,
-        killed_by=killed_by,
-        usage=Usage(duration_ms=ended.duration_ms, cpu_ms=ended.cpu_ms, memory_bytes=ended.memory_bytes),
-        level=LEVEL,
-        backend=BACKEND,
-        files=files,
-        network=list(refused),
-    )
-
-
-def _exit_text(status: int | None) -> str:
-    """128 + n means signal n. SIGKILL is mostly the kernel, out of memory."""
-    if status is None:
-        return "with its sandbox"
-    try:
-        return signal.Signals(status - 128).name
-    except ValueError:
-        return f"exit status {status}"
-
-
-def _stopped_text(killed_by: KilledBy, wanted: SandboxLimits) -> str:
-    match killed_by:
-        case "wall time":
-            return f"TimeoutError: the tool ran longer than {wanted.wall_ms:,} ms and was stopped"
-        case "cpu time":
-            return f"TimeoutError: the tool used more than {wanted.cpu_ms:,} ms of CPU time and was stopped"
-        case "memory":
-            most = wanted.memory_bytes >> 20
-            return f"MemoryError: the tool and its processes need more than {most} MiB together and were stopped"
-        case _:
-            return "OutputError: the tool wrote more than can be read and was stopped"

@@ -12,7 +12,7 @@ from kelpie.sandbox import SandboxCall, SandboxLimits, limits
 from kelpie.sandbox import order as orders
 from kelpie.sandbox.microvm import session
 from kelpie.sandbox.microvm.frames import Frames, GuestLost
-from kelpie.sandbox.microvm.verdict import verdict
+from kelpie.sandbox.verdict import verdict
 from umi.dst import Host
 
 CALL = SandboxCall("def tool(): pass", "tool")
@@ -74,7 +74,7 @@ async def result_of(*says, stays=False, wanted=None, call=CALL):
         ended = await session.run(Host(), machine, call, orders.encode(call, wanted), wanted)
     finally:
         await machine.end()
-    return verdict(ended, wanted, "qemu-tcg")
+    return verdict(ended, wanted, "microvm", "qemu-tcg")
 
 
 async def test_a_report_and_an_end_are_a_result():
