@@ -1,13 +1,12 @@
 """The isolation of code that isn't ours: which levels this server has, what each trust needs, and how both are told."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from kelpie.config import Config
 from kelpie.errors import InvalidInput
 from kelpie.sandbox import MINIMUM, LevelName, LevelReport, Levels, ProcessLevel, Trust
-from kelpie.sandbox.microvm import Binary, MicroVmLevel
+from kelpie.sandbox.microvm import Binary, MicroVmLevel, microvm_folder
 from kelpie.sandbox.sandbox import LEVEL_NAMES
 from umi.dst import Host
 
@@ -17,7 +16,7 @@ def levels(process: ProcessLevel, config: Config, host: Host) -> Levels:
     its hash."""
     microvm = MicroVmLevel(
         host,
-        os.path.join(config.data_folder, "microvm"),
+        microvm_folder(config.data_folder),
         firecracker=_binary("FIRECRACKER", config.firecracker, config.firecracker_sha256),
         jailer=_binary("JAILER", config.jailer, config.jailer_sha256),
     )
