@@ -14,14 +14,14 @@ KINDS = (*memories.RATES, "embedder.fails", "embedder.wrong_dimensions")
 
 
 @pytest.mark.slow
-def test_five_hundred_lives_break_nothing_and_meet_every_fault():
+def test_two_hundred_lives_break_nothing_and_meet_every_fault():
     fired = Counter()
-    for seed in range(500):
+    for seed in range(200):
         broken, met = asyncio.run(memories.live(seed))
         assert broken == [], f"seed {seed}"
         fired += met
-    assert min(fired[kind] for kind in KINDS) >= 20, fired
-    assert fired["crash"] >= 200
+    assert min(fired[kind] for kind in KINDS) >= 8, fired
+    assert fired["crash"] >= 80
 
 
 async def remember(memory):

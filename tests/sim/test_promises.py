@@ -14,8 +14,8 @@ from umi.dst.history import APPEND_LIST, Operation, check
 from umi.dst.simulate import simulate
 from umi.storage import Changes
 
-SEEDS = 100
-SEEDS_TWO_SILOS = 25
+SEEDS = 40
+SEEDS_TWO_SILOS = 15
 
 
 @pytest.fixture(scope="module")

@@ -112,8 +112,11 @@ class Faults:
         if not self.armed:
             return False
         # Planned first and both asked, so that a plan is not put off by chance.
-        happens = self._planned(kind, name)
-        probability = max((p for where, p in self._rates.get(kind, {}).items() if name.endswith(where)), default=0.0)
+        happens = kind in self._plans and self._planned(kind, name)
+        wheres = self._rates.get(kind)
+        if not wheres:
+            return happens
+        probability = max((p for where, p in wheres.items() if name.endswith(where)), default=0.0)
         if probability and (self.draws(kind).random() if key is None else self.share(kind, key)) < probability:
             happens = True
         return happens

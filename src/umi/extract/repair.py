@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 _ATTEMPTS_MAX = 200  # places where a truncated answer may be closed, from its end
+_DEPTH_MAX = 500  # of brackets within brackets: no decoder takes more, and each cut costs as much as it is deep
 
 
 def repaired(answer: str) -> Any:
@@ -40,6 +41,8 @@ def _scanned(answer: str, start: int) -> tuple[str, list[tuple[int, str]], bool]
         piece = match.group()
         if piece in _CLOSERS:
             stack.append(_CLOSERS[piece])
+            if len(stack) > _DEPTH_MAX:
+                break
         elif piece in "}]":
             if not stack or stack.pop() != piece:
                 break
