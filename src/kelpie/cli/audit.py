@@ -1,4 +1,4 @@
-"""`kelpie audit`: what ran in a sandbox, for whom, and where it really ran."""
+"""`kelpie audit`: what ran in a sandbox or an MCP server, for whom, and where it really ran."""
 
 from typing import Annotated, Any
 
@@ -18,8 +18,9 @@ def audit_tools(
     agent: Annotated[str | None, typer.Option(help="Only calls of this agent id.")] = None,
     run: Annotated[str | None, typer.Option(help="Only calls of this run id.")] = None,
     tool: Annotated[str | None, typer.Option(help="Only calls of the tool of this name.")] = None,
+    server: Annotated[str | None, typer.Option(help="Only calls of the MCP server of this name.")] = None,
     trust: Annotated[str | None, typer.Option(help="Only this trust: operator, reviewed or untrusted.")] = None,
-    level: Annotated[str | None, typer.Option(help="Only what ran at this level: process or microvm.")] = None,
+    level: Annotated[str | None, typer.Option(help="Only what ran at this level: process, microvm or remote.")] = None,
     state: Annotated[
         str | None, typer.Option(help="Only these: begun, ran, refused, cancelled or interrupted.")
     ] = None,
@@ -27,13 +28,14 @@ def audit_tools(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Show calls of tools in sandboxes: when, at which trust and level, how they ended, for whom."""
-    given = {"agent_id": agent, "run_id": run, "tool": tool, "trust": trust, "level": level, "state": state}
+    """Show calls of tools in sandboxes and MCP servers: when, at which trust and level, how they ended, for whom."""
+    given = {"agent_id": agent, "run_id": run, "tool": tool, "server": server, "trust": trust}
+    given |= {"level": level, "state": state}
     query = {name: value for name, value in given.items() if value is not None}
     rows = Client(url, key).get("/v1/audit/tools", limit=limit, **query)
     screen = Screen()
     if not rows:
-        screen.note("no call of a tool in a sandbox, or none that matches")
+        screen.note("no call of a tool in a sandbox or an MCP server, or none that matches")
         return
     columns = ["when", "tool", "trust", "level", "end", "ms", "for", "agent"]
     screen.table(columns, [_shown(row) for row in rows], rows_max=len(rows))
@@ -45,7 +47,8 @@ def audit_tools(
 def _shown(row: dict[str, Any]) -> list[Any]:
     level = f"{row['level']} ({row['backend']})" if row["backend"] else row["level"]
     took_ms = None if row["duration_ms"] is None else round(row["duration_ms"])
-    return [_when(row), row["tool"], row["trust"], level, _end(row), took_ms, row["speaker"], row["agent_id"]]
+    tool = f"{row['server']}: {row['tool']}" if row["server"] else row["tool"]
+    return [_when(row), tool, row["trust"], level, _end(row), took_ms, row["speaker"], row["agent_id"]]
 
 
 def _when(row: dict[str, Any]) -> str:

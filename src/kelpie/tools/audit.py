@@ -1,5 +1,5 @@
-"""Who ran what, for whom, and where it really ran: one row for every call that a sandbox was, or should have been,
-asked for.
+"""Who ran what, for whom, and where it really ran: one row for every call that a sandbox, or an MCP server, was or
+should have been asked for.
 
 The row is written before the call, in the commit of its intent, and finished in the commit of its results; a process
 that dies in between leaves a row that says so. Arguments and results are not in it: `step_id` and `tool_call_id` lead
@@ -11,20 +11,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from kelpie.errors import CallerError, NotFound
+from kelpie.errors import CallerError, NotFound, ToolFailed
 from kelpie.sandbox import MINIMUM, LevelName, SandboxResult, Trust
 from kelpie.sandbox.sandbox import LEVEL_NAMES
 from kelpie.tools import limits
 from umi.storage import Changes, Page, Row, View, paged
 
 State = Literal["begun", "ran", "refused", "cancelled", "interrupted"]
-FILTERS = ("agent_id", "run_id", "tool", "trust", "level", "state", "killed_by")
+FILTERS = ("agent_id", "run_id", "tool", "server", "trust", "level", "state", "killed_by")
 _COLUMNS = (
     "id, tenant, at_ms, state, tool, tool_id, tool_version, trust, needs, agent_id, run_id, step_id, tool_call_id,"
     " speaker, model, level, backend, killed_by, exit_status, is_error, duration_ms, cpu_ms, memory_bytes, network,"
-    " asks, refusal"
+    " asks, refusal, server"
 )
-_INSERT = f"INSERT INTO tool_audit ({_COLUMNS}) VALUES ({', '.join('?' * 26)})"
+_INSERT = f"INSERT INTO tool_audit ({_COLUMNS}) VALUES ({', '.join('?' * 27)})"
 _END = (
     "UPDATE tool_audit SET state = ?, level = ?, backend = ?, killed_by = ?, exit_status = ?, is_error = ?,"
     " duration_ms = ?, cpu_ms = ?, memory_bytes = ?, network = ?, asks = ?, refusal = ? WHERE tenant = ? AND id = ?"
@@ -35,19 +35,24 @@ class Sandboxed(msgspec.Struct, frozen=True, kw_only=True):
     """What makes a tool's calls ones that are audited.
 
     trust    how far its source is trusted
-    needs    the level that this server demands for that
+    needs    the level that this server demands for that; "" for a tool of an MCP server, which may be another machine
     tool_id, version  the row it was read from, "" and 0 for one that ships with the server
+    server   the MCP server's name, "" for a tool of a sandbox
     """
 
     trust: Trust
-    needs: LevelName
+    needs: LevelName | Literal[""]
     tool_id: str = ""
     version: int = 0
+    server: str = ""
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a call, as the sandbox tells it and not the tool.
+    """What came of a call, as the sandbox or the connection tells it and not the tool.
 
+    level    where it ran; "remote" for an MCP server that is another machine's
+    backend  what isolated it there, or how the MCP server was reached
+    killed_by  the limit that ended it, or the MCP server's fault
     asks     how often it asked the server for what, by operation
     refusal  why it did not run, as the model reads it
     """
@@ -63,6 +68,12 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     network: list[str] = []
     asks: dict[str, int] = {}
     refusal: str = ""
+
+
+class Failed(ToolFailed):
+    """A call's error; `ran` is what came of the call, if it was made at all."""
+
+    ran: Ran | None = None
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +98,8 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_lowered(self) -> bool:
         """Whether an operator demanded less for this trust than kelpie does."""
-        return LEVEL_NAMES.index(self.sandboxed.needs) < LEVEL_NAMES.index(MINIMUM[self.sandboxed.trust])
+        of = self.sandboxed
+        return of.needs != "" and LEVEL_NAMES.index(of.needs) < LEVEL_NAMES.index(MINIMUM[of.trust])
 
 
 def of_result(result: SandboxResult, asks: dict[str, int]) -> Ran:
@@ -107,7 +119,10 @@ def of_result(result: SandboxResult, asks: dict[str, int]) -> Ran:
     )
 
 
-def of_refusal(error: CallerError) -> Ran:
+def of_error(error: CallerError) -> Ran:
+    """What came of a call that ended with this error: it was refused, unless the error knows that it ran."""
+    if isinstance(error, Failed) and error.ran is not None:
+        return error.ran
     return Ran(state="refused", refusal=_storable(f"{error.kind}: {error}")[: limits.AUDIT_REFUSAL_CHARS_MAX])
 
 
@@ -143,6 +158,12 @@ def plan_interrupted(tenant: str, step_id: str) -> Changes:
         "UPDATE tool_audit SET state = 'interrupted', is_error = 1 WHERE tenant = ? AND step_id = ? AND state = 'begun'"
     )
     return Changes().write(sql, tenant, step_id)
+
+
+def plan_cut_off(tenant: str, runs: str, *params: str) -> Changes:
+    """The same of runs whose record goes: `runs` selects their ids, and ?1 is the tenant there too."""
+    sql = f"UPDATE tool_audit SET state = 'interrupted', is_error = 1 WHERE tenant = ?1 AND run_id IN ({runs})"
+    return Changes().write(f"{sql} AND state = 'begun'", tenant, *params)
 
 
 async def get(view: View, tenant: str, audit_id: str) -> AuditRow:
@@ -192,7 +213,7 @@ def row_from(row: Row) -> AuditRow:
         at_ms=row[2],
         state=row[3],
         tool=row[4],
-        sandboxed=Sandboxed(tool_id=row[5], version=row[6], trust=row[7], needs=row[8]),
+        sandboxed=Sandboxed(tool_id=row[5], version=row[6], trust=row[7], needs=row[8], server=row[26]),
         agent_id=row[9],
         run_id=row[10],
         step_id=row[11],
@@ -223,7 +244,7 @@ def _values(row: AuditRow) -> tuple[Any, ...]:
         row.tenant,
         row.at_ms,
         row.state,
-        row.tool,
+        _storable(row.tool)[: limits.AUDIT_TOOL_CHARS_MAX],
         of.tool_id,
         of.version,
         of.trust,
@@ -245,6 +266,7 @@ def _values(row: AuditRow) -> tuple[Any, ...]:
         _json(ran.network),
         _json(ran.asks),
         ran.refusal,
+        of.server,
     )
 
 

@@ -25,13 +25,16 @@ def checked(path: str) -> str:
 
 def place(files: dict[str, str], folder: str = FOLDER) -> None:
     """Write `files` ({path: base64}) into the folder, which is made if need be, and make it the current one."""
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.chdir(folder)
+    except FileNotFoundError:
+        os.makedirs(folder)
+        os.chdir(folder)
     for path, content in files.items():
         whole = os.path.join(folder, checked(path))
         os.makedirs(os.path.dirname(whole), exist_ok=True)
         with open(whole, "xb") as file:
             file.write(base64.b64decode(content))
-    os.chdir(folder)
 
 
 def collect(count_max: int, bytes_max: int, folder: str = FOLDER) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _DRIVER = "/tmp/.driver"  # noqa: S108 - the call's own /tmp
+# How node ends where it gets no more memory: its heap is full, or it can't reserve addresses. A program that aborts
+# itself looks the same; what it wrote on stderr tells them apart.
+_NODE_OUT_OF_MEMORY = tuple(128 + number for number in (signal.SIGABRT, signal.SIGTRAP, signal.SIGSEGV))
 
 Outcome = tuple[str, "str | None", bool, int]  # the value as JSON text, an error, out of memory, exit status
 
@@ -51,6 +55,9 @@ def _node(order: dict[str, Any], channel: Channel) -> Outcome:
             )
         report = _relayed(Channel(ours.fileno()), channel)
     status = _status(process.wait())
+    if report is None and status in _NODE_OUT_OF_MEMORY:
+        text = f"MemoryError: the tool needs more than {order['limits']['memory_bytes'] >> 20} MiB"
+        return "null", text, True, status
     if report is None:
         return "null", _failed(status) or "NoResult: the program ended without a report", False, status
     value = json.dumps(report.get("value"), ensure_ascii=False)

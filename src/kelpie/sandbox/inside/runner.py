@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FOLDER = "/run/kelpie"
 PACKAGES = "/run/packages"
 LAYER = "/run/layer"
+_PACKAGES = [PACKAGES] if os.path.isdir(PACKAGES) else []  # looked for once, not at every call
 _FILE = "<tool>"
 
 
@@ -69,11 +70,11 @@ def perform(order: dict[str, Any], channel: Channel) -> int:
 
 def prepare(order: dict[str, Any]) -> None:
     """The environment and the folders of packages that the order names."""
-    os.environ.update(order["environment"])
-    for folder in (PACKAGES, *([LAYER] if order.get("layer") else [])):
-        if os.path.isdir(folder):
-            sys.path.append(folder)
+    if order["environment"]:
+        os.environ.update(order["environment"])
+    sys.path += _PACKAGES
     if order.get("layer"):
+        sys.path.append(LAYER)
         os.environ.setdefault("NODE_PATH", f"{LAYER}/node_modules:{LAYER}")
 
 

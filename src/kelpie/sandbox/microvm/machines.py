@@ -108,7 +108,13 @@ class Machines:
 
     async def _restore_spare(self) -> None:
         with contextlib.suppress(GuestLost):  # the next call sees for itself, and says why
-            self._spares.append(await self._restored(_PLAIN))
+            machine, uid = await self._restored(_PLAIN)
+            try:
+                await self.monitor.warm(machine)
+            except BaseException:
+                await self._end(machine, uid)
+                raise
+            self._spares.append((machine, uid))
 
     async def _end(self, machine: Machine, uid: int) -> None:
         try:

@@ -24,6 +24,7 @@ from umi.dst import Host
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the guest's own /tmp
 _SEED_BYTES = 64
 _LENGTH = struct.Struct(">I")
+_FIRST = struct.Struct(f">Q{_SEED_BYTES}s")  # as in guest/agent.py
 
 
 # What a guest says of itself is kept and added up: no number of it is larger than a machine can be.
@@ -155,12 +156,8 @@ async def _converse(
 ) -> _Said:
     """From the first word to the agent's last. Raises GuestLost."""
     asked = bounds(wanted)
-    first = {
-        "now_ns": host.clock.now_ms() * 1_000_000,
-        "seed": host.rng.bytes(_SEED_BYTES).hex(),
-        "limits": None if asked == bounds(SandboxLimits()) else asked,
-    }
-    await machine.frames.send(msgspec.json.encode(first))
+    first = _FIRST.pack(host.clock.now_ms() * 1_000_000, host.rng.bytes(_SEED_BYTES))
+    await machine.frames.send(first if asked == bounds(SandboxLimits()) else first + msgspec.json.encode(asked))
     await machine.frames.send(order)
     loop = asyncio.get_running_loop()
     word_bytes = limits.MICROVM_WORD_BYTES_MAX + 2 * (wanted.output_bytes * 4 // 3 + 4)

@@ -98,7 +98,7 @@ def start(host: Host, jail: VmmJail, words: Sequence[str], *, fds: Sequence[int]
     memory_bytes  its address space
     Raises ToolUnavailable if it can't be started.
     """
-    program = seccomp.program()
+    program = seccomp.program(alone=True)
     with contextlib.ExitStack() as ours:
         try:
             bwrap_fd = os.open(jail.bwrap, os.O_PATH)

@@ -71,6 +71,32 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "ioperm": (173, None),
     "modify_ldt": (154, None),
 }
+# What a program has no use for, besides, that starts no other and stays who it is: a monitor of virtual machines.
+_REFUSED_ALONE: dict[str, tuple[int, int | None]] = {
+    "fork": (57, None),
+    "vfork": (58, None),
+    "execveat": (322, 281),
+    "setuid": (105, 146),
+    "setgid": (106, 144),
+    "setreuid": (113, 145),
+    "setregid": (114, 143),
+    "setgroups": (116, 159),
+    "setresuid": (117, 147),
+    "setresgid": (119, 149),
+    "setfsuid": (122, 151),
+    "setfsgid": (123, 152),
+    "setpgid": (109, 154),
+    "setsid": (112, 157),
+    "setpriority": (141, 140),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "uselib": (134, None),
+    "ustat": (136, None),
+    "sysfs": (139, None),
+    "_sysctl": (156, None),
+}
 # machine: (column above, AUDIT_ARCH, socket, socketpair, clone, ioctl)
 _MACHINES = {
     "x86_64": (0, 0xC000003E, 41, 53, 56, 16),
@@ -79,6 +105,7 @@ _MACHINES = {
 _CLONE3 = 435
 _FIRST_UNKNOWN = 463  # mseal, 462, is the newest call this list was made with
 _X32 = 0x40000000
+_THREAD = 0x10000  # CLONE_THREAD
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID and NET
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
@@ -90,10 +117,11 @@ _NUMBER, _ARCH, _ARGUMENT_0, _ARGUMENT_1 = 0, 4, 16, 24  # offsets in struct sec
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 
 
-def program(machine: str | None = None, *, network: bool = False) -> bytes | None:
+def program(machine: str | None = None, *, network: bool = False, alone: bool = False) -> bytes | None:
     """The program for `machine` (default: this one), or None where we don't know its system calls.
 
     network  whether TCP and UDP sockets may be made, for calls whose network namespace leads to our proxy alone
+    alone    threads may be made and no processes, and nobody becomes another user
     """
     known = _MACHINES.get(machine or platform.machine())
     if known is None:
@@ -114,23 +142,25 @@ def program(machine: str | None = None, *, network: bool = False) -> bytes | Non
         (_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, _ENOSYS),
     ]
-    for numbers in _REFUSED.values():
+    for numbers in (*_REFUSED.values(), *(_REFUSED_ALONE.values() if alone else ())):
         number = numbers[column]
         if number is not None:
             steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _EPERM)]
-    return b"".join(struct.pack("=HBBI", *step) for step in steps + _special_cases(families, *special))
+    return b"".join(struct.pack("=HBBI", *step) for step in steps + _special_cases(families, alone, *special))
 
 
 def _special_cases(
-    families: tuple[int, ...], socket_: int, socketpair: int, clone: int, ioctl: int
+    families: tuple[int, ...], alone: bool, socket_: int, socketpair: int, clone: int, ioctl: int
 ) -> list[Instruction]:
     """Calls of which only some arguments are refused; the last instruction allows everything else."""
     listed = [step for family in families for step in ((_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW))]
     only_families: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENT_0), *listed, (_RETURN, 0, 0, _EPERM)]
+    no_process: list[Instruction] = [(_ANY_BIT, 1, 0, _THREAD), (_RETURN, 0, 0, _EPERM)]
     no_namespace: list[Instruction] = [
         (_LOAD, 0, 0, _ARGUMENT_0),
         (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
         (_RETURN, 0, 0, _EPERM),
+        *(no_process if alone else ()),
         (_RETURN, 0, 0, _ALLOW),
     ]
     no_typing: list[Instruction] = [  # TIOCSTI puts keystrokes into a terminal, TIOCLINUX pastes into a console

@@ -19,19 +19,20 @@ from mcp_types import (
 )
 from pydantic import TypeAdapter
 
-from kelpie.errors import ToolFailed
 from kelpie.tools.mcp import limits, results
+from kelpie.tools.mcp.faults import McpFault
 from kelpie.tools.mcp.rows import Target
 
 _ANSWER: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
 
 
 async def call(session: ClientSession, target: Target, arguments: dict[str, Any], chars_max: int) -> tuple[str, bool]:
-    """(what the model reads, whether it is an error). Raises ToolFailed, and what the session raises."""
+    """(what the model reads, whether it is an error). Raises McpFault, and what the session raises."""
     if target.use == "resource":
-        return await _resource(session, arguments.get("uri"), chars_max), False
+        return await _resource(session, target, arguments.get("uri"), chars_max), False
     if target.use == "prompt":
-        return await _prompt(session, arguments.get("name"), arguments.get("arguments") or {}, chars_max), False
+        filled = arguments.get("arguments") or {}
+        return await _prompt(session, target, arguments.get("name"), filled, chars_max), False
     request = CallToolRequest(params=CallToolRequestParams(name=target.tool, arguments=arguments))
     result = _no_more_input(await session.send_request(request, _ANSWER), target.server_name)
     assert isinstance(result, CallToolResult)
@@ -41,9 +42,9 @@ async def call(session: ClientSession, target: Target, arguments: dict[str, Any]
     return text, False
 
 
-async def _resource(session: ClientSession, uri: str | None, chars_max: int) -> str:
+async def _resource(session: ClientSession, target: Target, uri: str | None, chars_max: int) -> str:
     if uri is not None:
-        read = _no_more_input(await session.read_resource(uri, allow_input_required=True), "")
+        read = _no_more_input(await session.read_resource(uri, allow_input_required=True), target.server_name)
         assert isinstance(read, ReadResourceResult)
         return results.of_resource(read, chars_max)
     lines = [
@@ -58,9 +59,11 @@ async def _resource(session: ClientSession, uri: str | None, chars_max: int) -> 
     return results.joined(lines or ["there are no resources"], chars_max)
 
 
-async def _prompt(session: ClientSession, name: str | None, arguments: dict[str, str], chars_max: int) -> str:
+async def _prompt(
+    session: ClientSession, target: Target, name: str | None, arguments: dict[str, str], chars_max: int
+) -> str:
     if name is not None:
-        got = _no_more_input(await session.get_prompt(name, arguments, allow_input_required=True), "")
+        got = _no_more_input(await session.get_prompt(name, arguments, allow_input_required=True), target.server_name)
         assert isinstance(got, GetPromptResult)
         return results.of_prompt(got, chars_max)
     lines = [
@@ -88,8 +91,7 @@ async def _pages(listing: Callable[..., Awaitable[Any]], what: str) -> list[Any]
 
 
 def _no_more_input(result: Any, server: str) -> Any:
-    """The result, unless the server wants something of its client first. Raises ToolFailed."""
+    """The result, unless the server wants something of its client first. Raises McpFault."""
     if isinstance(result, InputRequiredResult):
-        named = f" '{server}'" if server else ""
-        raise ToolFailed(f"the MCP server{named} wants an answer of a person or a model before it goes on: refused")
+        raise McpFault("asked", server, "wants an answer of a person or a model before it goes on: refused")
     return result

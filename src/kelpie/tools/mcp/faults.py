@@ -2,13 +2,15 @@
 
 from typing import Literal
 
-from kelpie.errors import ToolFailed
+from kelpie.tools.audit import Failed, Ran
 
 # "consent" is a person's, that is wanted and missing; "asked" is for what no client of ours gives.
 FaultKind = Literal["unreachable", "consent", "hung", "flooded", "died", "changed", "invalid", "asked"]
+# What a sandbox calls these, in the audit; the others keep their names there.
+_LIMITS = {"hung": "wall time", "flooded": "output"}
 
 
-class McpFault(ToolFailed):
+class McpFault(Failed):
     """A server's fault: the turn goes on with it as an error.
 
     fault  its kind, as the server's report has it; None for an error a server may well answer with
@@ -25,7 +27,16 @@ class McpFault(ToolFailed):
 
     def saying(self, said: str) -> "McpFault":
         """The same fault in other words."""
-        return self if said == self.said else McpFault(self.fault, self.server, said)
+        if said == self.said:
+            return self
+        other = McpFault(self.fault, self.server, said)
+        other.ran = self.ran
+        return other
+
+    def during(self, level: str, transport: str, duration_ms: float) -> None:
+        """Make it known that the call was made, and how: the server may have done what it was asked to."""
+        killed_by = None if self.fault is None else _LIMITS.get(self.fault, self.fault)
+        self.ran = Ran(level=level, backend=transport, killed_by=killed_by, duration_ms=duration_ms)
 
 
 class McpHung(McpFault):

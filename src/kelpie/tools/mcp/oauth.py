@@ -14,6 +14,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAu
 from pydantic import AnyUrl
 
 from kelpie.errors import InvalidInput, LimitExceeded
+from kelpie.sealing import Seal
 from kelpie.tools.mcp import limits, records
 from kelpie.tools.mcp.records import McpServer
 from umi.dst import Host
@@ -28,15 +29,15 @@ Announce = Callable[[str], Awaitable[None]]
 class TokenStore:
     """Implements the SDK's TokenStorage on the server's row."""
 
-    def __init__(self, view: View, host: Host, server: McpServer) -> None:
-        self._view, self._host, self._server = view, host, server
+    def __init__(self, view: View, host: Host, server: McpServer, seal: Seal) -> None:
+        self._view, self._host, self._server, self._seal = view, host, server, seal
 
     async def _kept(self) -> dict[str, Any]:
-        return await records.oauth_of(self._view, self._server.tenant, self._server.id)
+        return await records.oauth_of(self._view, self._server.tenant, self._server.id, self._seal)
 
     async def _keep(self, **given: Any) -> None:
         kept = await self._kept()
-        await records.keep_oauth(self._view, self._server.tenant, self._server.id, {**kept, **given})
+        await records.keep_oauth(self._view, self._server.tenant, self._server.id, {**kept, **given}, self._seal)
 
     async def get_tokens(self) -> OAuthToken | None:
         kept = await self._kept()
@@ -66,8 +67,8 @@ class TokenStore:
 class Consents:
     """Flows that wait for a person to come back from the authorization server, by the state they left with."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, seal: Seal) -> None:
+        self._host, self._seal = host, seal
         self._waiting: dict[str, asyncio.Future[AuthorizationCodeResult]] = {}
 
     def silent(self, view: View, server: McpServer) -> OAuthClientProvider:
@@ -105,7 +106,7 @@ class Consents:
         return OAuthClientProvider(
             server.settings.url,
             metadata,
-            TokenStore(view, self._host, server),
+            TokenStore(view, self._host, server, self._seal),
             redirect if asks else None,
             callback if asks else None,
         )

@@ -1,7 +1,7 @@
 """The MCP servers of a tenant as rows.
 
-What goes to a server and its OAuth tokens lie in columns of their own, which no list reads: whoever needs them asks
-for them by name. A report says what a server last did wrong; writing one changes no version.
+What goes to a server and its OAuth tokens lie sealed in columns of their own, which no list reads: whoever needs them
+asks for them by name. A report says what a server last did wrong; writing one changes no version.
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kelpie.errors import Conflict, GuardFailed, LimitExceeded, NotFound
+from kelpie.sealing import PREFIX, UNSEALED, Seal
 from kelpie.tools.mcp import limits
 from kelpie.tools.mcp.faults import FaultKind
 from kelpie.tools.mcp.settings import Secrets, Settings, checked, is_reference
@@ -91,22 +92,37 @@ async def list_all(view: View, tenant: str) -> list[McpServer]:
     return [_from_row(row) for row in await view.fetch(f"{_SELECT} ORDER BY seq", tenant)]
 
 
-async def secrets_of(view: View, server: McpServer) -> Secrets:
-    """What is sent to it. Raises NotFound."""
+async def secrets_of(view: View, server: McpServer, seal: Seal = UNSEALED) -> Secrets:
+    """What is sent to it. Raises NotFound, CannotUnseal."""
     row = await view.one(_SECRETS, server.tenant, server.id)
     if row is None:
         raise NotFound(f"no MCP server has the id '{server.id}'")
-    return msgspec.json.decode(row[0], type=Secrets)
+    return msgspec.json.decode(seal.opened(row[0], server.tenant, "mcp.secrets", server.id), type=Secrets)
 
 
-async def oauth_of(view: View, tenant: str, server_id: str) -> dict[str, Any]:
-    """What its authorization server gave: {} before a person consented."""
+async def oauth_of(view: View, tenant: str, server_id: str, seal: Seal = UNSEALED) -> dict[str, Any]:
+    """What its authorization server gave: {} before a person consented. Raises CannotUnseal."""
     row = await view.one(_OAUTH, tenant, server_id)
-    return msgspec.json.decode(row[0], type=dict[str, Any]) if row is not None and row[0] else {}
+    if row is None or not row[0]:
+        return {}
+    return msgspec.json.decode(seal.opened(row[0], tenant, "mcp.oauth", server_id), type=dict[str, Any])
+
+
+async def plan_seal(view: View, seal: Seal) -> Changes:
+    """Seal what older versions left as it was: no byte of it stays. Nothing to do is no change."""
+    changes = Changes()
+    for column in ("secrets", "oauth"):
+        plain = f"SELECT tenant, id, {column} FROM mcp_server WHERE {column} != '' AND NOT {column} GLOB ?"
+        for tenant, server_id, text in await view.fetch(plain, f"{PREFIX}*"):
+            kept = seal.sealed(text, tenant, f"mcp.{column}", server_id)
+            sql = f"UPDATE mcp_server SET {column} = ? WHERE tenant = ? AND id = ? AND {column} = ?"
+            changes.write(sql, kept, tenant, server_id, text)
+    changes.scrub = bool(changes)
+    return changes
 
 
 async def plan_create(
-    view: View, host: Host, tenant: str, settings: Settings, secrets: Secrets
+    view: View, host: Host, tenant: str, settings: Settings, secrets: Secrets, seal: Seal = UNSEALED
 ) -> tuple[McpServer, Changes]:
     """A new server. Raises InvalidInput, LimitExceeded, and Conflict if the name is taken."""
     settings, secrets = checked(settings, secrets)
@@ -125,12 +141,18 @@ async def plan_create(
         created_at_ms=now_ms,
         updated_at_ms=now_ms,
     )
-    values = (_json(settings), _json(server.shown), _json(secrets))
+    values = (_json(settings), _json(server.shown), seal.sealed(_json(secrets), tenant, "mcp.secrets", server.id))
     return server, Changes().write(_INSERT, tenant, server.id, settings.name, *values, now_ms, now_ms)
 
 
 async def plan_update(
-    view: View, tenant: str, server_id: str, now_ms: int, settings: Settings, secrets: Secrets
+    view: View,
+    tenant: str,
+    server_id: str,
+    now_ms: int,
+    settings: Settings,
+    secrets: Secrets,
+    seal: Seal = UNSEALED,
 ) -> tuple[McpServer, Changes]:
     """Put these in the place of what is there; a value given as HIDDEN stays. Guard "mcp server".
 
@@ -139,15 +161,17 @@ async def plan_update(
     Raises NotFound, InvalidInput, and Conflict if the name is taken.
     """
     old = await get(view, tenant, server_id)
-    kept = await secrets_of(view, old)
+    kept = await secrets_of(view, old, seal)
     settings, secrets = checked(settings, _revealed(secrets, kept, same_target=_same_target(old.settings, settings)))
     if settings.name != old.name and await view.one(f"{_SELECT} AND name = ?", tenant, settings.name):
         raise Conflict(f"an MCP server named '{settings.name}' exists already")
-    oauth = await oauth_of(view, tenant, server_id) if settings.url == old.settings.url else {}
+    oauth = await oauth_of(view, tenant, server_id, seal) if settings.url == old.settings.url else {}
     new = msgspec.structs.replace(
         old, settings=settings, shown=_shown(secrets), report=None, version=old.version + 1, updated_at_ms=now_ms
     )
-    values = (_json(settings), _json(new.shown), _json(secrets), _json(oauth) if oauth else "")
+    sealed = seal.sealed(_json(secrets), tenant, "mcp.secrets", server_id)
+    consented = seal.sealed(_json(oauth) if oauth else "", tenant, "mcp.oauth", server_id)
+    values = (_json(settings), _json(new.shown), sealed, consented)
     changes = Changes().guard("mcp server", _UPDATE, settings.name, *values, now_ms, tenant, server_id, old.version)
     return new, changes
 
@@ -171,10 +195,11 @@ def plan_clear_report(server: McpServer) -> Changes:
     return Changes().write("UPDATE mcp_server SET report = NULL WHERE tenant = ? AND id = ?", server.tenant, server.id)
 
 
-async def keep_oauth(view: View, tenant: str, server_id: str, oauth: dict[str, Any]) -> None:
+async def keep_oauth(view: View, tenant: str, server_id: str, oauth: dict[str, Any], seal: Seal = UNSEALED) -> None:
     """Keep what the authorization server gave. Raises NotFound if the server is gone."""
+    kept = seal.sealed(_json(oauth), tenant, "mcp.oauth", server_id)
     changes = Changes().guard(
-        "mcp server", "UPDATE mcp_server SET oauth = ? WHERE tenant = ? AND id = ?", _json(oauth), tenant, server_id
+        "mcp server", "UPDATE mcp_server SET oauth = ? WHERE tenant = ? AND id = ?", kept, tenant, server_id
     )
     try:
         await view.database.commit(changes)

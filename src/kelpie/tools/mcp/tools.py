@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from kelpie.errors import InvalidInput, NotFound, ToolUnavailable
+from kelpie.errors import InvalidInput, NotFound, ToolFailed, ToolUnavailable
+from kelpie.sealing import UNSEALED, Seal
 from kelpie.tools.arguments import check_arguments
+from kelpie.tools.audit import Ran, Sandboxed
 from kelpie.tools.custom import EXTERNAL, ToolRecord
 from kelpie.tools.mcp import limits, records, rows
 from kelpie.tools.mcp.connections import Connections
@@ -34,6 +36,7 @@ class McpTools:
     opens_program  starts a stdio server in a jail; None where there is none: such servers are refused then
     variables      the operator's secrets that servers may be sent, by name
     private_hosts  hosts that may be reached though they are not on the internet: "name", "name:port"
+    seal           opens what is sent to servers, and seals what they give
     """
 
     def __init__(
@@ -44,8 +47,9 @@ class McpTools:
         variables: Variables | None = None,
         private_hosts: Sequence[str] = (),
         idle_ms: int = limits.MCP_IDLE_MS_DEFAULT,
+        seal: Seal = UNSEALED,
     ) -> None:
-        self._host, self._opens_program = host, opens_program
+        self._host, self._opens_program, self._seal = host, opens_program, seal
         self._variables = variables or Variables()
         self._private_hosts = tuple(private_hosts)
         self._connections = Connections(host, self._streams, idle_ms)
@@ -60,7 +64,7 @@ class McpTools:
             return await self.call(View(context.view.database), record, arguments)
 
         spec = ToolSpec(record.name, record.description, record.json_schema["parameters"])
-        return Tool(spec, run, "outside", record.return_chars_max, EXTERNAL)
+        return Tool(spec, run, "outside", record.return_chars_max, EXTERNAL, audited(record))
 
     async def call(self, view: View, record: ToolRecord, arguments: dict[str, Any]) -> Outcome:
         """Call what the row stands for. Raises ToolFailed: arguments that don't fit what was added, a server that
@@ -81,25 +85,32 @@ class McpTools:
     async def _call(
         self, view: View, connection: "Connection", target: rows.Target, arguments: dict[str, Any], chars_max: int
     ) -> Outcome:
-        """One request to the server, and what came of it as text."""
+        """One request to the server, and what came of it as text. Raises McpFault that says how far it got."""
         from kelpie.tools.mcp import calling
 
-        text, is_error = await connection.ask(lambda session: calling.call(session, target, arguments, chars_max))
+        clock, transport = self._host.clock, connection.server.settings.transport
+        began_ms = clock.monotonic_ms()
+        try:
+            text, is_error = await connection.ask(lambda session: calling.call(session, target, arguments, chars_max))
+        except McpFault as fault:
+            fault.during(connection.level, transport, clock.monotonic_ms() - began_ms)
+            raise
+        ran = Ran(level=connection.level, backend=transport, duration_ms=clock.monotonic_ms() - began_ms)
         text = hidden(text, await self._sent(view, connection.server))
-        return Outcome(text, is_error=is_error, level=connection.level)
+        return Outcome(text, is_error=is_error, level=connection.level, ran=ran)
 
     async def _sent(self, view: View, server: McpServer) -> Values:
         """What the server was sent and may say again: it is not kept, and no model reads it. Short values that are
         given as they are ("production") are no secrets, and stand in many answers."""
         try:
-            given = await records.secrets_of(view, server)
+            given = await records.secrets_of(view, server, self._seal)
             sent = {"token": self._variables.value(given.token)}
             for name, value in (*given.headers.items(), *given.environment.items()):
                 if is_reference(value) or len(value) >= limits.MCP_HIDDEN_CHARS_MIN:
                     sent[name] = self._variables.value(value)
         except (NotFound, InvalidInput):  # it is gone by now, or was sent nothing
             return Values()
-        tokens = (await records.oauth_of(view, server.tenant, server.id)).get("tokens") or {}
+        tokens = (await records.oauth_of(view, server.tenant, server.id, self._seal)).get("tokens") or {}
         sent |= {name: str(tokens[name]) for name in ("access_token", "refresh_token") if name in tokens}
         return Values(sent)
 
@@ -180,7 +191,7 @@ class McpTools:
         from kelpie.tools.mcp.consenting import knock
 
         provider = self._consents.asking(view, server, callback_url, announce)
-        headers = headers_of(server.settings, await records.secrets_of(view, server), self._variables)
+        headers = headers_of(server.settings, await records.secrets_of(view, server, self._seal), self._variables)
         await knock(self._host, server, headers, provider, self._private_hosts)
         await self._connections.forget(server.id)
 
@@ -201,7 +212,7 @@ class McpTools:
         if self._known_consents is None:
             from kelpie.tools.mcp.oauth import Consents
 
-            self._known_consents = Consents(self._host)
+            self._known_consents = Consents(self._host, self._seal)
         return self._known_consents
 
     # ---- the ways to a server
@@ -209,8 +220,8 @@ class McpTools:
     @asynccontextmanager
     async def _streams(self, server: McpServer, view: View, watch: Any) -> AsyncIterator[Any]:
         """The streams of a stored server, with its secrets, and with its tokens where a person consented."""
-        secrets = await records.secrets_of(view, server)
-        has_tokens = bool(await records.oauth_of(view, server.tenant, server.id))
+        secrets = await records.secrets_of(view, server, self._seal)
+        has_tokens = bool(await records.oauth_of(view, server.tenant, server.id, self._seal))
         auth = self._consents.silent(view, server) if has_tokens and not secrets.token else None
         async with self._opened(server, secrets, auth, watch) as streams:
             yield streams
@@ -239,3 +250,12 @@ class McpTools:
         program = await self._opens_program([settings.command, *settings.args], environment)
         async with program_streams(program, self._host, watch) as streams:
             yield streams
+
+
+def audited(record: ToolRecord) -> Sandboxed:
+    """What the audit is to know of a row's tool before it is called: a person added its server."""
+    try:
+        server = rows.target_of(record).server_name
+    except ToolFailed:  # calls say so
+        server = ""
+    return Sandboxed(trust="reviewed", needs="", tool_id=record.id, version=record.version, server=server)

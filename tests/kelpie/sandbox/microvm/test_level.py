@@ -13,6 +13,7 @@ from tests.kelpie.sandbox import probes
 from kelpie.errors import InvalidInput, LimitExceeded, SandboxBusy, ToolUnavailable
 from kelpie.sandbox import EgressRules, SandboxCall, SandboxLimits, limits
 from kelpie.sandbox.microvm import MicroVmLevel
+from kelpie.sandbox.microvm.frames import GuestLost
 from kelpie.sandbox.microvm.places import Places
 from umi.dst import Host
 
@@ -232,20 +233,11 @@ def tool(port):
     assert result.value == [[], ["lo"]]
 
 
-# It means something else where the parent is a tool too.
-ALONE = ("signal its watcher",)
-SIMPLE = [
-    probe
-    for probe in [
-        *probes.FILES,
-        *probes.DEVICES,
-        *probes.PROCESSES,
-        *probes.NETWORK,
-        *probes.PRIVILEGES,
-        *probes.KERNEL,
-    ]
-    if not (probe.before or probe.after or probe.needs == "cgroup" or probe.name in ALONE)
-]
+# Attempts at amounts end a guest, or fill it for those that come after.
+TOGETHER = [*probes.FILES, *probes.DEVICES, *probes.PROCESSES, *probes.NETWORK, *probes.PRIVILEGES, *probes.KERNEL]
+# What looks for traces of another call needs two guests; the other means something else where its parent is a tool too.
+SIMPLE = [probe for probe in TOGETHER if not (probe.before or probe.after or probe.name == "signal its watcher")]
+ALONE = [probe for probe in probes.PROBES if probe not in SIMPLE]
 # The guest's own list of users; and signals that nobody gets: kill(-1) answers well where there are kernel threads.
 OF_THE_GUEST = {"read the list of users", "signal everybody"}
 
@@ -279,21 +271,12 @@ def tool(w, count):
     assert len(SIMPLE) >= 70
 
 
-LARGE = (
-    "take two gigabytes",
-    "start many processes",
-    "start many threads",
-    "open many files",
-    "write a large file",
-    "run on past its end",
-)
-
-
 async def test_no_probe_that_needs_a_guest_of_its_own_gets_out(level):
-    chosen = [probe for probe in probes.PROBES if probe.name in (*ALONE, *LARGE)]
+    """With those above, every probe there is: none is left out in a guest."""
     with probes.world() as world:
-        outcomes = await probes.run_probes(level.exec, world, chosen)
-    assert len(chosen) == len(ALONE) + len(LARGE)
+        outcomes = await probes.run_probes(level.exec, world, ALONE)
+    assert {"find what another domain left", "outlive the call", "fill /tmp", "make many names"} <= set(outcomes)
+    assert len(SIMPLE) + len(outcomes) == len(probes.PROBES)
     assert {name: outcome.why for name, outcome in outcomes.items() if outcome.out} == {}
 
 
@@ -366,6 +349,42 @@ async def test_a_monitor_that_dies_ends_its_call_and_no_other(run):
     assert (result.value, result.exit) == (None, None)
     assert result.error == "NoResult: the virtual machine ended before it answered"
     assert (await run("def tool(): return 1")).value == 1
+
+
+async def spared(level):
+    """The machine that waits for a call, once there is one."""
+    async with Host().clock.timeout(60_000):
+        while not level._machines._spares:
+            await Host().clock.sleep(10)
+    return level._machines._spares[0][0]
+
+
+async def test_a_machine_that_has_rehearsed_waits_for_its_call_as_any_other(level, run):
+    await run("def tool(): pass")
+    machine = await spared(level)
+    assert (await machine.qmp.execute("query-status"))["status"] == "paused"
+    seen = "import os, sys\ndef tool(): return [os.getcwd(), os.listdir(), __name__, sorted(os.environ)]"
+    rehearsed = await run(seen)
+    assert level._machines._spares == [] or level._machines._spares[0][0] is not machine
+    assert rehearsed.value == ["/tmp/work", [], "tool", ["HOME", "LANG", "PATH"]]
+
+
+async def test_a_machine_that_does_not_rehearse_is_ended_and_no_call_fails(level, run, monkeypatch):
+    failed = asyncio.Event()
+
+    async def warm(_machine):
+        failed.set()
+        raise GuestLost("it did not rehearse")
+
+    await run("def tool(): pass")
+    await spared(level)
+    monkeypatch.setattr(level._machines.monitor, "warm", warm)
+    assert (await run("def tool(): return 1")).value == 1  # the spare one
+    await failed.wait()
+    assert (await run("def tool(): return 2")).value == 2
+    await level._machines._refilling
+    assert level._machines._spares == []
+    assert len(monitors()) == 0
 
 
 async def test_a_cancelled_call_leaves_no_machine(level, run):

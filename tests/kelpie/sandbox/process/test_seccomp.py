@@ -18,11 +18,11 @@ CALLS = {
 MACHINES = sorted(ARCH)
 
 
-def verdict(machine, number, *arguments, arch=None, network=False):
+def verdict(machine, number, *arguments, arch=None, **options):
     """What the kernel would answer: classic BPF over struct seccomp_data."""
     padded = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("=iIQ6Q", number, ARCH[machine] if arch is None else arch, 0, *padded)
-    code = seccomp.program(machine, network=network)
+    code = seccomp.program(machine, **options)
     steps = [struct.unpack_from("=HBBI", code, at) for at in range(0, len(code), 8)]
     at, accumulator = 0, 0
     while True:
@@ -80,6 +80,20 @@ def test_every_listed_call_is_refused(machine):
     assert CALLS[machine]["ptrace"] in numbers
     assert len(set(numbers)) == len(numbers) > 45
     assert {verdict(machine, number) for number in numbers} == {EPERM}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_monitor_makes_threads_and_no_processes(machine):
+    calls, column = CALLS[machine], MACHINES[::-1].index(machine)
+    assert verdict(machine, calls["clone"], 0x003D0F00, alone=True) == ALLOW
+    assert verdict(machine, calls["clone"], 0x01200011, alone=True) == EPERM
+    assert verdict(machine, calls["clone"], 0x10010011, alone=True) == EPERM  # a thread in a new user namespace
+    assert verdict(machine, calls["read"], alone=True) == ALLOW
+    only = [numbers[column] for numbers in seccomp._REFUSED_ALONE.values() if numbers[column] is not None]
+    assert len(set(only)) == len(only) > 15
+    assert {verdict(machine, number, alone=True) for number in only} == {EPERM}
+    assert {verdict(machine, number) for number in only} == {ALLOW}
+    assert verdict(machine, calls["ptrace"], alone=True) == EPERM
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -129,6 +129,9 @@ class Firecracker:
             seconds = limits.MICROVM_BOOT_KVM_MS_MAX // 1000
             raise GuestLost(f"the guest did not boot within {seconds} s; it said: {booted.process.said()}") from None
 
+    async def warm(self, machine: FirecrackerMachine) -> None:
+        """See Monitor: its processor needs no more than to be started."""
+
     async def restore(self, template: Snapshot, uid: int) -> FirecrackerMachine:
         """See Monitor."""
         links = {name: os.path.join(template.folder, name) for name in (_STATE, _MEMORY)}

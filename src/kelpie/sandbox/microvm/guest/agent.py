@@ -5,8 +5,9 @@ that may be emulated and has to translate each instruction at its first use: so 
 
 Frames both ways: four bytes of length, big end first, and a JSON object.
 
-In:   {"now_ns", "seed", "limits"}, then the order for the runner, then {"answer": …} to what the tool asks, and
-      {"stop": true} at its deadline
+In:   nothing at all, which asks to rehearse and greet again; once, no JSON: the time in ns and a seed (see _FIRST), and
+      the limits as JSON if they are not the usual ones; then the order for the runner, then {"answer": …} to what the
+      tool asks, and {"stop": true} at its deadline
 Out:  {"ready": release}, then {"tool": true} before each frame of the tool, which is handed on unread, and last
       {"ended": {exit, cpu_ms, memory_bytes, out_of_memory, stopped, stdout, stderr, seen}}
 
@@ -30,6 +31,7 @@ import time
 
 import kernel
 import tool
+from rehearsal import Rehearsal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ _FRAME_BYTES_MAX = 64 << 20
 _CHUNK_BYTES = 64 << 10
 _HEAD = struct.Struct(">I")
 _POLL_S = 0.005  # of a port that nobody has opened yet
+_FIRST = struct.Struct(">Q64s")
 _ADD_ENTROPY, _RESEED = 0x40085203, 0x5207
+_ENTROPY = struct.pack("ii", 64 * 8, 64)  # how much a seed is worth, and how long it is
 _REMOUNT = 32 | kernel.NOSUID | kernel.NODEV
 
 
@@ -54,18 +58,23 @@ def main() -> None:
     urandom = os.open("/dev/urandom", os.O_WRONLY | os.O_CLOEXEC)
     bound(setup["limits"])
     child = Tool(setup)
+    greeting, rehearsal = {"ready": os.uname().release}, Rehearsal(setup["limits"])
+    rehearsal.perform()
     # It draws its seed when it is imported, and no two machines may have the same.
     assert "random" not in sys.modules
     gc.collect()
     gc.freeze()
-    frame = json.loads(host.first({"ready": os.uname().release}))
-    time.clock_settime_ns(time.CLOCK_REALTIME, frame["now_ns"])
-    seed = bytes.fromhex(frame["seed"])
-    fcntl.ioctl(urandom, _ADD_ENTROPY, struct.pack("ii", len(seed) * 8, len(seed)) + seed)
+    while not (frame := host.first(greeting)):
+        rehearsal.perform()
+    now_ns, seed = _FIRST.unpack_from(frame)
+    time.clock_settime_ns(time.CLOCK_REALTIME, now_ns)
+    fcntl.ioctl(urandom, _ADD_ENTROPY, _ENTROPY + seed)
     fcntl.ioctl(urandom, _RESEED)
-    if frame["limits"]:
-        bound(frame["limits"], child.pid)
-    host.send({"ended": child.run(host, frame["limits"] or setup["limits"])})
+    limits = setup["limits"]
+    if len(frame) > _FIRST.size:
+        limits = json.loads(frame[_FIRST.size :])
+        bound(limits, child.pid)
+    host.send({"ended": child.run(host, limits)})
     while True:  # the server ends the machine
         signal.pause()
 

@@ -17,6 +17,7 @@ import traceback
 import frames
 import kernel
 import runner
+from rehearsal import Rehearsal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def be(setup: dict[str, Any], outputs: list[int], channel_fd: int) -> NoReturn:
         os.environ.clear()
         os.environ.update(setup["environment"])
         _lock(setup)
+        rehearsal = Rehearsal(setup["limits"])
+        rehearsal.perform()
+        rehearsal.close()
         channel = frames.Channel(3)
         os.write(3, b"\n")
         status = runner.perform(channel.receive(), channel)
