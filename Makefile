@@ -6,7 +6,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help setup demo serve test sim mutants check graph bench constraints clean
+.PHONY: help setup demo serve test letta fuzz sim mutants check graph bench constraints clean
 
 PYTHON =
 ARGS =
@@ -53,6 +53,12 @@ serve: setup ## the server, on this machine only
 # A file stays in one process: what its tests share is made once.
 test: setup ## all tests, on all cores
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+letta: setup ## every served operation by Letta's own clients, three of Python and one of npm; 200 runs over 16 kills
+	@$(BIN)/python -m pytest tests/letta tests/kelpie/api/test_background_runs.py -m "not fuzz or letta" $(ARGS)
+
+fuzz: setup ## ten thousand requests made from our own description: none may break the server
+	@$(BIN)/python -m pytest tests/letta/test_fuzz.py -m fuzz $(ARGS)
 
 sim: setup ## the server under seeds, with everything going wrong
 	@$(BIN)/kelpie sim run --scenario $(SCENARIO) --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)

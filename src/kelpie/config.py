@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +14,12 @@ SECRET_PREFIX = "KELPIE_SECRET_"  # noqa: S105 - a name, no secret
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
+# What a key may do: look; change things too; make keys, providers and the like for its tenant; the same for any tenant.
+KeyScope = Literal["read", "write", "admin", "operator"]
+SCOPE_RANK: dict[KeyScope, int] = {"read": 0, "write": 1, "admin": 2, "operator": 3}
+EVERY_TENANT = "*"
+
+
 class KeyOwner(msgspec.Struct, frozen=True):
     """Whose a key is: a tenant's, for everybody there, or for the people and teams alone that are named.
 
@@ -21,10 +28,15 @@ class KeyOwner(msgspec.Struct, frozen=True):
 
     tenant: str
     people: tuple[str, ...] = ()
+    scope: KeyScope = "admin"
+
+    def may(self, scope: KeyScope) -> bool:
+        return SCOPE_RANK[self.scope] >= SCOPE_RANK[scope]
 
     @staticmethod
     def of(text: str) -> "KeyOwner":
-        """As it is written: "acme", or "acme:anna+finance"; without a tenant it is the default one's.
+        """As it is written: "acme", or "acme:anna+finance"; without a tenant it is the default one's. "*" is the
+        operator's own: it looks after every tenant, and what it asks for itself is the default tenant's.
 
         Raises InvalidInput for a list of people that names nobody: it must not mean everybody.
         """
@@ -32,7 +44,11 @@ class KeyOwner(msgspec.Struct, frozen=True):
         people = tuple(name.strip() for name in names.split("+")) if limited else ()
         if not all(people):
             raise InvalidInput(f"a key of '{text}' names nobody where it limits whom it speaks for")
-        return KeyOwner(tenant.strip() or DEFAULT_TENANT, people)
+        if tenant.strip() == EVERY_TENANT:
+            if people:
+                raise InvalidInput("the operator's key ('*') speaks for everybody; leave out the people")
+            return KeyOwner(DEFAULT_TENANT, (), "operator")
+        return KeyOwner(tenant.strip() or DEFAULT_TENANT, people, "write" if people else "admin")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +58,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8283
     data_folder: str = "./kelpie-data"
     keys: dict[str, str] = {}  # bearer key -> its owner, see KeyOwner; empty: no key is asked for, on loopback only
+    password: str | None = None  # one for everybody, as Letta's server has it: asked for where `secure` is on
+    secure: bool = False
+    encryption_key: str | None = None  # what keys and secrets are encrypted with in the store; None: the file's
+    encryption_key_file: str | None = None  # None: "encryption.key" in the data folder, made where there is none
     log_level: str = "info"
     log_format: str = "text"  # "text" for people, "json" for machines
     otlp_endpoint: str | None = None
     idle_before_deactivation_ms: int = 300_000
+    approval_ms: int = 86_400_000  # how long a tool call waits for an answer
     analyst_model: str | None = None
     strict_letta: bool = False
     model_fallback: str | None = None  # a handle: the model of agents that name one nobody serves
@@ -67,6 +88,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     web_search_url: str | None = None
     mcp_folders: tuple[str, ...] = ()  # what MCP servers in a jail may read
     mcp_private_hosts: tuple[str, ...] = ()  # MCP servers that may be reached though they are not on the internet
+    provider_private_hosts: tuple[str, ...] = ()  # where tenants' own providers may be though it isn't the internet
     connection_secrets: dict[str, str] = {}  # KELPIE_SECRET_… -> a password that connections may name
 
     @property
@@ -82,6 +104,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             self.anthropic_api_key,
             self.web_search_key,
             of_index,
+            self.password,
+            self.encryption_key,
             *self.keys,
             *self.connection_secrets.values(),
         )
@@ -94,10 +118,15 @@ VARIABLES = {
     "KELPIE_PORT": "port",
     "KELPIE_DATA": "data_folder",
     "KELPIE_KEYS": "keys",
+    "LETTA_SERVER_PASSWORD": "password",
+    "LETTA_SERVER_SECURE": "secure",
+    "KELPIE_ENCRYPTION_KEY": "encryption_key",
+    "KELPIE_ENCRYPTION_KEY_FILE": "encryption_key_file",
     "KELPIE_LOG_LEVEL": "log_level",
     "KELPIE_LOG_FORMAT": "log_format",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "otlp_endpoint",
     "KELPIE_IDLE_MS": "idle_before_deactivation_ms",
+    "KELPIE_APPROVAL_MS": "approval_ms",
     "KELPIE_ANALYST_MODEL": "analyst_model",
     "KELPIE_STRICT_LETTA": "strict_letta",
     "KELPIE_MODEL_FALLBACK": "model_fallback",
@@ -119,15 +148,20 @@ VARIABLES = {
     "KELPIE_WEB_SEARCH_URL": "web_search_url",
     "KELPIE_MCP_FOLDERS": "mcp_folders",
     "KELPIE_MCP_PRIVATE_HOSTS": "mcp_private_hosts",
+    "KELPIE_PROVIDER_PRIVATE_HOSTS": "provider_private_hosts",
 }
-_INTEGERS = {"port": (0, 65_535), "idle_before_deactivation_ms": (100, 86_400_000)}
+_INTEGERS = {
+    "port": (0, 65_535),
+    "idle_before_deactivation_ms": (100, 86_400_000),
+    "approval_ms": (1_000, 2_678_400_000),
+}
 _CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("text", "json"),
     "sandbox_untrusted": ("process", "microvm"),
 }
-_SWITCHES = {"strict_letta"}
-_LISTS = {"web_hosts", "mcp_folders", "mcp_private_hosts"}
+_SWITCHES = {"strict_letta", "secure"}
+_LISTS = {"web_hosts", "mcp_folders", "mcp_private_hosts", "provider_private_hosts"}
 _SWITCH_WORDS = {
     "1": True,
     "true": True,
@@ -139,6 +173,8 @@ _SWITCH_WORDS = {
     "off": False,
 }
 KEY_CHARS_MIN = 16
+PASSWORD_CHARS_MIN = 8
+ENCRYPTION_KEY_CHARS_MIN = 32
 
 
 def load(**given: object) -> Config:
@@ -161,10 +197,16 @@ def from_environment(environment: Mapping[str, str], **given: object) -> Config:
     }
     values.update({field: value for field, value in given.items() if value is not None})
     config = Config(**values)  # type: ignore[arg-type]  # each value was parsed for its field
-    if not config.is_loopback and not config.keys:
+    if config.secure and len(config.password or "") < PASSWORD_CHARS_MIN:
+        raise InvalidInput(
+            f"LETTA_SERVER_SECURE asks for a password: set LETTA_SERVER_PASSWORD to {PASSWORD_CHARS_MIN} characters"
+            " or more"
+        )
+    if not config.is_loopback and not config.keys and not config.secure:
         raise InvalidInput(
             f"binding to {config.host} lets others in: set KELPIE_KEYS to 'key' or 'tenant=key,…'"
-            f" (keys of {KEY_CHARS_MIN} characters or more), or bind to 127.0.0.1"
+            f" (keys of {KEY_CHARS_MIN} characters or more), or LETTA_SERVER_SECURE and LETTA_SERVER_PASSWORD, or bind"
+            " to 127.0.0.1"
         )
     return config
 
@@ -183,6 +225,8 @@ def _parse(variable: str, field: str, text: str) -> object:
         return _SWITCH_WORDS[text.lower()]
     if field in _LISTS:
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    if field == "encryption_key" and len(text) < ENCRYPTION_KEY_CHARS_MIN:
+        raise InvalidInput(f"{variable} must have {ENCRYPTION_KEY_CHARS_MIN} characters or more")
     if field in _CHOICES and text not in _CHOICES[field]:
         raise InvalidInput(f"{variable} must be one of {', '.join(_CHOICES[field])}, not {text!r}")
     return text

@@ -8,6 +8,8 @@ CallerError
 ├── ToolFailed           a tool refuses its arguments or can't do what was asked; the text goes to the model
 │   └── ToolUnavailable  the tool can't run on this machine; the text says what is missing
 │       └── IsolationMissing  no level of isolation here is strong enough for how far the tool is trusted
+├── QuotaExceeded        a tenant has as much of something as it may have; says of what
+│   └── RateExceeded     the same of what comes back by itself; says after how many seconds to try again
 ├── SandboxBusy          every place for such calls is taken; says after how many seconds to try again
 ├── InvalidSource        a custom tool's source can't be used; says where and why
 ├── QueryRefused         the SQL guard refused a query; `rule` names the rule
@@ -67,6 +69,8 @@ __all__ = [
     "QueryFailed",
     "QueryRefused",
     "QueueFull",
+    "QuotaExceeded",
+    "RateExceeded",
     "SandboxBusy",
     "SourceUnavailable",
     "StoreClosed",
@@ -113,6 +117,32 @@ class IsolationMissing(ToolUnavailable):
         self.trust = trust
         self.needed = needed
         self.missing = missing
+
+
+class QuotaExceeded(CallerError):
+    """`quota` names what there is no more of."""
+
+    http_status = 402
+    retry_after_s = 0
+
+    def __init__(self, quota: str, most: int, unit: str) -> None:
+        super().__init__(f"the tenant's quota '{quota}' of {most:,} {unit} is used up: {self._again()}")
+        self.quota = quota
+
+    def _again(self) -> str:
+        return "delete something, or ask whoever runs this server for more"
+
+
+class RateExceeded(QuotaExceeded):
+    http_status = 429
+    retry_safe = True
+
+    def __init__(self, quota: str, most: int, unit: str, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(quota, most, unit)
+
+    def _again(self) -> str:
+        return f"try again in {self.retry_after_s} s"
 
 
 class SandboxBusy(CallerError):

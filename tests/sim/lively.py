@@ -22,6 +22,8 @@ from kelpie.agents.scene import Workshop
 from kelpie.errors import ModelError
 from kelpie.events import ActivationChanged, Events
 from kelpie.files import schema as files_schema
+from kelpie.groups import schema as groups_schema
+from kelpie.identities import schema as identities_schema
 from kelpie.models.model import ModelCard
 from kelpie.models.registry import Models
 from kelpie.tools import custom
@@ -46,6 +48,8 @@ MIGRATIONS = [
     *schema.MIGRATIONS,
     *tool_schema.MIGRATIONS,
     *files_schema.MIGRATIONS,
+    *identities_schema.MIGRATIONS,
+    *groups_schema.MIGRATIONS,
     *agents.MIGRATIONS,
 ]
 TENANT = "t"

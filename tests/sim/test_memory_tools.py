@@ -37,7 +37,8 @@ SEEDS = 5
 AGENTS, RUNS_EACH = 2, 3
 FAULTS_LAST_MS = 6_000
 READS_TRIED_MAX = 3  # by the model: a search that keeps failing is no reason never to answer
-READING = ("archival_memory_search", "conversation_search")
+READING = ("archival_memory_search", "conversation_search", "conversation_search_date")
+EVER = {"start_date": "1970-01-01", "end_date": "2100-01-01"}
 
 
 def script(text):
@@ -51,6 +52,7 @@ def script(text):
         ("archival_memory_insert", {"content": f"the fact of {text}"}),
         ("archival_memory_search", {"query": f"fact of {text}"}),
         ("conversation_search", {"query": text}),
+        ("conversation_search_date", {"query": text, **EVER}),
         ("send_message", {"message": f"{text} is done"}),
     ]
 
@@ -332,7 +334,7 @@ def test_a_store_that_fails_at_one_point_loses_nothing_doubles_nothing_and_recov
     else:
         tools = {
             "store.archival_read": {"archival_memory_search"},
-            "store.message_read": {"conversation_search"},
+            "store.message_read": {"conversation_search", "conversation_search_date"},
             "store.block_read": {"core_memory_append", "core_memory_replace", "memory_insert", "memory_replace"},
         }[kind]
         assert set(failed) == tools or (kind, rate) == ("store.block_read", 1.0)  # then no step begins

@@ -10,7 +10,7 @@ import pytest
 from sim import touched
 from tidy.tree import ROOT
 
-SEEDS = 8
+SEEDS = 5
 # Rooms that a message, a fact or a block goes through on its way from the socket to the disk: each module of these that
 # holds more than names and bounds is run, not a stand-in for it.
 ROOMS = {
@@ -28,7 +28,8 @@ ROOMS = {
     "umi/wire": "anthropic anthropic_reply anthropic_request draft exchange openai openai_reply openai_request sse",
     "kelpie/actors": "directory identity outbox silo",
     "kelpie/agents": (
-        "actor agent calls context create history inbox profile recalling remembering replies scene stream turn work"
+        "actor agent calls committing context create history inbox performing profile recalling recording"
+        " remembering replies scene stream turn work"
     ),
     "kelpie/analyst": "agent asking catalog_build metric_query questions results service tools",
     "kelpie/analyst/answers": "assembling keeping stated steps",

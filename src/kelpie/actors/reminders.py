@@ -102,7 +102,14 @@ def plan_add(reminder: Reminder) -> Changes:
     """Guard "reminders": the actor has not too many already."""
     who = reminder.actor
     changes = Changes().guard("reminders", _ROOM, who.tenant, who.kind, who.key, limits.REMINDERS_PER_ACTOR_MAX)
-    return changes.write(
+    return changes.extend(plan_set(reminder))
+
+
+def plan_set(reminder: Reminder) -> Changes:
+    """The same for what an actor has one of at most, and must be able to write. It is looked for within
+    REMINDERS_SWEEP_MS."""
+    who = reminder.actor
+    return Changes().write(
         _INSERT,
         who.tenant,
         reminder.id,

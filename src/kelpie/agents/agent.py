@@ -6,11 +6,16 @@ from typing import Any
 import msgspec
 
 from kelpie.actors import ActorId, plan_forget
-from kelpie.agents import limits
+from kelpie.agents import approving, limits, rules
+from kelpie.agents.rules import Rule
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
 from kelpie.files import attached
+from kelpie.groups import records as groups
+from kelpie.identities import records as identities
+from kelpie.models.thinking import NO_THINKING, Thinking
 from kelpie.people import NOBODY, Speaker, scopes
-from kelpie.tools import collections, secrets, workspace
+from kelpie.tools import blocks, collections, secrets, workspace
+from kelpie.trajectories.records import MAIN
 from kelpie.trajectories.schema import of_agent_deleted
 from umi import archival, core, embed
 from umi.entity import check_text
@@ -49,6 +54,7 @@ MIGRATIONS = [
     ),
     # The key of the speaker whose conversation an agent is; empty for one that is nobody's.
     Migration("kelpie.agents", 2, "ALTER TABLE agent ADD COLUMN belongs_to TEXT NOT NULL DEFAULT ''"),
+    approving.MIGRATION,
 ]
 
 
@@ -92,6 +98,11 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parallel_tool_calls: bool = True
     hidden: bool = False
     memory: AgentMemory = AgentMemory()
+    rules: list[Rule] = []  # of its tools
+    thinking: Thinking = NO_THINKING
+    response_format: dict[str, Any] | None = None  # as the chat completions API says it; None: any text
+    forgets: bool = False  # each run begins with an empty history
+    heartbeats_from_ms: int = 0  # before that moment its calls don't ask for another step
     extras: dict[str, Any] = {}
     version: int = 1
     created_at_ms: int = 0
@@ -122,10 +133,19 @@ def exists(who: ActorId) -> Changes:
     return Changes().guard("agent", SELECT_AGENT, who.tenant, who.key)
 
 
+_BELONGS_TO = "SELECT 1 FROM agent WHERE tenant = ? AND id = ? AND belongs_to = ?"
+_TAKES_MESSAGES = f"{_BELONGS_TO} AND {approving.NONE_WAITS}"
+
+
 def belongs_to(who: ActorId, speaker: Speaker) -> Changes:
     """The guard that an agent is there and is this speaker's conversation: two people never share one."""
-    sql = "SELECT 1 FROM agent WHERE tenant = ? AND id = ? AND belongs_to = ?"
-    return Changes().guard("agent", sql, who.tenant, who.key, speaker.key)
+    return Changes().guard("agent", _BELONGS_TO, who.tenant, who.key, speaker.key)
+
+
+def takes_messages(who: ActorId, speaker: Speaker, conversation_id: str) -> Changes:
+    """The same, and that none of its tool calls waits for an answer in a conversation."""
+    where = (who.tenant, who.key, conversation_id)
+    return Changes().guard("agent", _TAKES_MESSAGES, who.tenant, who.key, speaker.key, *where)
 
 
 def check(agent: Agent) -> None:
@@ -140,6 +160,7 @@ def check(agent: Agent) -> None:
         if size > maximum:
             raise LimitExceeded(what, size, maximum, unit)
     _check_scope(agent.memory.scope)
+    rules.check(agent.rules)
 
 
 def _check_scope(scope: str | None) -> None:
@@ -217,17 +238,19 @@ async def edit(view: View, tenant: str, agent_id: str, now_ms: int, fields: dict
 
 
 def plan_delete(tenant: str, agent_id: str) -> Changes:
-    """Remove the agent and all that is its alone: history, runs, steps, facts, what was promoted of them, files,
+    """Remove the agent and all that is its alone: histories, runs, steps, facts, what was promoted of them, files,
     secrets, placement. What the audit says of it stays. Other blocks are detached and stay: they may be shared. So does
     a memory that the agent shared with others. A turn that is at work is fenced. Guard "agent": it must exist."""
     changes = Changes().guard("agent", "DELETE FROM agent WHERE tenant = ? AND id = ?", tenant, agent_id)
     changes.extend(core.plan_delete_typed(tenant, agent_id)).extend(core.plan_detach_all(tenant, agent_id))
+    changes.extend(core.plan_delete_within(tenant, blocks.scope_of(agent_id, MAIN)))
     for sql, params in of_agent_deleted(tenant, agent_id):
         changes.write(sql, *params)
     changes.extend(archival.plan_forget_scope(tenant, agent_id)).extend(embed.plan_forget_scope(tenant, agent_id))
     changes.extend(secrets.plan_forget_agent(tenant, agent_id)).extend(workspace.plan_forget_agent(tenant, agent_id))
-    changes.extend(attached.plan_forget_agent(tenant, agent_id))
+    changes.extend(attached.plan_forget_agent(tenant, agent_id)).extend(approving.plan_forget_agent(tenant, agent_id))
     changes.extend(collections.plan_forget_agent(tenant, agent_id))
+    changes.extend(identities.plan_forget("agent", tenant, agent_id)).extend(groups.plan_forget_agent(tenant, agent_id))
     return changes.extend(plan_forget(actor_id(tenant, agent_id)))
 
 
@@ -332,8 +355,9 @@ async def count(
     tags: list[str] | None = None,
     match_all_tags: bool = False,
     text: str | None = None,
+    ids: list[str] | None = None,
 ) -> int:
     """How many agents list_agents would go through."""
-    select, params = _matching("SELECT count(*)", tenant, name, tags, match_all_tags, text, None)
+    select, params = _matching("SELECT count(*)", tenant, name, tags, match_all_tags, text, ids)
     total: int = (await view.fetch(select, *params))[0][0]
     return total

@@ -12,11 +12,11 @@ from umi.dst import Host
 from umi.storage import Changes
 
 CANCELLED = Ran(state="cancelled")
-FAILED = Ran(state="refused", refusal="the tool failed before it reached a sandbox")
+FAILED = Ran(state="refused", refusal="the tool failed before what it runs was reached")
 
 
 def plan_begin(work: Work, run: Run, host: Host) -> Changes:
-    """A row for each call that a sandbox is about to be asked for; their ids go into `work`."""
+    """A row for each call that a sandbox or an MCP server is about to be asked for; their ids go into `work`."""
     changes = Changes()
     for prepared in work.prepared:
         if prepared.is_outside and prepared.tool is not None and prepared.tool.sandboxed is not None:

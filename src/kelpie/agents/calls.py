@@ -7,31 +7,43 @@ from typing import Any
 
 import msgspec
 
+from kelpie.agents.context import cut
 from kelpie.errors import CallerError, UmiError
 from kelpie.events import Events, ToolEnded
 from kelpie.tools import audit, limits
 from kelpie.tools.tool import Outcome, Tool, ToolContext
+from kelpie.trajectories.records import Answer
 from umi.wire.types import ToolCall
 
 INTERRUPTED_TEXT = (
     "interrupted: the server stopped while this call was running. It may or may not have had its effect;"
     " it was not run again."
 )
+DENIED_TEXT = "the call was not made: it was denied"
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call as the model wrote it, with its tool and arguments, or with the reason why it can't run."""
+    """A call as the model wrote it, with its tool and arguments, or with the reason why it can't run.
+
+    asks       somebody has to answer before it is made; by_client: with what it came to, as the client has the tool
+    answer     what somebody said instead of having it made: no, or what it came to
+    """
 
     number: int
     call: ToolCall
     tool: Tool | None
     arguments: dict[str, Any]
     refusal: str | None = None
+    asks_on: bool = False  # it asked for another step after it
+    asks: bool = False
+    by_client: bool = False
+    answer: Answer | None = None
 
     @property
     def is_outside(self) -> bool:
-        return self.refusal is None and self.tool is not None and self.tool.reach == "outside"
+        is_made = self.refusal is None and self.answer is None
+        return is_made and self.tool is not None and self.tool.reach == "outside"
 
 
 def prepare(number: int, call: ToolCall, tools: Mapping[str, Tool]) -> Prepared:
@@ -74,12 +86,14 @@ async def run(prepared: Prepared, context: ToolContext, events: Events) -> tuple
 
 
 async def _outcome(prepared: Prepared, context: ToolContext) -> tuple[Outcome, str]:
+    if prepared.answer is not None:
+        return answered(prepared.answer), ""
     if prepared.refusal is not None or prepared.tool is None:
         return Outcome(prepared.refusal or "", is_error=True), "refused"
     try:
         return await prepared.tool.run(context, prepared.arguments), ""
     except CallerError as error:
-        return Outcome(str(error), is_error=True, ran=audit.of_refusal(error)), error.kind
+        return Outcome(str(error), is_error=True, ran=audit.of_error(error)), error.kind
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
@@ -93,6 +107,19 @@ async def _outcome(prepared: Prepared, context: ToolContext) -> tuple[Outcome, s
         return Outcome(text, is_error=True), kind
 
 
+def answered(answer: Answer) -> Outcome:
+    """What a call came to that somebody denied, or made themselves."""
+    if answer.result is None:
+        return Outcome(f"{DENIED_TEXT}: {answer.reason}" if answer.reason else DENIED_TEXT, is_error=True)
+    return Outcome(
+        answer.result,
+        is_error=answer.is_error,
+        level="client",
+        stdout=list(answer.stdout),
+        stderr=list(answer.stderr),
+    )
+
+
 def bounded(outcome: Outcome, chars_max: int) -> Outcome:
     """What the tool gave, or the error it raised, as it can be stored and shown."""
     outcome.text = cut(storable(outcome.text), chars_max)
@@ -104,10 +131,3 @@ def bounded(outcome: Outcome, chars_max: int) -> Outcome:
 def storable(text: str) -> str:
     """The text with a question mark for each half of a surrogate pair: those have no UTF-8, so no store takes them."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def cut(text: str, chars_max: int) -> str:
-    """The text, or its beginning with a note of how much is missing."""
-    if len(text) <= chars_max:
-        return text
-    return f"{text[:chars_max]}\n… [cut: the result has {len(text):,} characters, {chars_max:,} are shown]"

@@ -5,12 +5,14 @@ a provider's prompt cache pays back. Anything that changes with every message co
 """
 
 import datetime as dt
+import sys
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from kelpie.agents import limits
+from kelpie.agents import limits, rules
 from kelpie.agents.agent import Agent
 from kelpie.errors import ModelError
 from kelpie.models.model import ModelCard
@@ -24,6 +26,7 @@ TOKENS_PER_EXTRA_BYTE = 0.375
 MESSAGE_OVERHEAD_TOKENS = 8
 IMAGE_TOKENS = 1_600  # what providers charge for a large one
 MEMORY_PLACE = "{CORE_MEMORY}"
+Rewritten = Callable[[str], str]
 
 
 def render_blocks(blocks: Sequence[Block]) -> str:
@@ -50,7 +53,7 @@ def system_prompt(agent: Agent, blocks: Sequence[Block], now_ms: int, directorie
 
     directories  the agent's folders and open files (see directories.py)
     """
-    memory = "\n\n".join(part for part in (render_blocks(blocks), directories) if part)
+    memory = "\n\n".join(part for part in (render_blocks(blocks), rules.in_words(agent.rules), directories) if part)
     before, place, after = agent.system.partition(MEMORY_PLACE)
     # One place: the same memory shown twice would cost twice, and an edit would seem to apply to one of the two.
     text = f"{before}{memory}{after.replace(MEMORY_PLACE, '')}" if place else f"{agent.system}\n\n{memory}"
@@ -98,6 +101,42 @@ def message_chars(message: Message) -> int:
     return chars
 
 
+class Room(NamedTuple):
+    """The window of an agent's model: its system message and its tools take `prefix`, and leave `budget` for messages,
+    all in tokens."""
+
+    system: Message
+    window: int
+    prefix: int
+    budget: int
+
+
+def room_of(
+    agent: Agent,
+    blocks: Sequence[Block],
+    tools: Sequence[ToolSpec],
+    card: ModelCard,
+    now_ms: int,
+    directories: str,
+    rewritten: Rewritten | None = None,
+) -> Room:
+    """`directories` as in system_prompt, `rewritten` what makes another text of that. What the reply may take is left
+    out of the budget."""
+    text = system_prompt(agent, blocks, now_ms, directories)
+    return room_beside(
+        agent, card, Message(role="system", content=text if rewritten is None else rewritten(text)), tools
+    )
+
+
+def room_beside(agent: Agent, card: ModelCard, system: Message, tools: Sequence[ToolSpec]) -> Room:
+    """The same of a system message that was compiled."""
+    window = agent.context_window_tokens or card.context_window_tokens
+    output_max = min(agent.output_tokens_max or card.output_tokens_max, card.output_tokens_max)
+    reserved = min(output_max, int(window * limits.OUTPUT_TOKENS_RESERVED_SHARE))
+    prefix = tools_tokens(tools) + estimate_tokens(system)
+    return Room(system, window, prefix, window - reserved - prefix)
+
+
 def compile_request(
     agent: Agent,
     blocks: Sequence[Block],
@@ -106,34 +145,42 @@ def compile_request(
     card: ModelCard,
     now_ms: int,
     *,
+    summary: Message | None = None,
     history_tokens_max: int | None = None,
     directories: str = "",
+    rewritten: Rewritten | None = None,
 ) -> Request:
-    """The request for the next step: prefix, then the newest part of `history` that fits.
+    """The request for the next step: prefix, the summary of what is out of view, the newest part of `history` that
+    fits.
 
     history_tokens_max  less history than the window would hold
     directories         as in system_prompt
+    rewritten           as in room_of
     Raises ModelError("context_overflow") if the prefix and the newest message alone are too large, saying which is.
     """
-    system = Message(role="system", content=system_prompt(agent, blocks, now_ms, directories))
-    window = agent.context_window_tokens or card.context_window_tokens
-    output_max = min(agent.output_tokens_max or card.output_tokens_max, card.output_tokens_max)
-    reserved = min(output_max, int(window * limits.OUTPUT_TOKENS_RESERVED_SHARE))
-    prefix = tools_tokens(tools) + estimate_tokens(system)
-    budget = window - reserved - prefix
+    system, window, prefix, budget = room_of(agent, blocks, tools, card, now_ms, directories, rewritten)
     if history_tokens_max is not None:
         budget = min(budget, history_tokens_max)
-    kept = fit(history, budget)
+    head = [] if summary is None else [summary]
+    returns = returns_shown(window)
+    kept = fit(history, budget - sum(map(estimate_tokens, head)), returns)
+    if head and history and not kept:
+        head, kept = [], fit(history, budget, returns)  # what must be answered comes before what is past
     if not kept and (history or budget <= 0):
         raise _overflow(window, prefix, budget, history)
     return Request(
         model=card.name,
-        messages=[system, *kept],
+        messages=[system, *head, *kept],
         tools=list(tools),
         parallel_tool_calls=agent.parallel_tool_calls,
         max_output_tokens=agent.output_tokens_max,
         temperature=agent.temperature,
     )
+
+
+def returns_shown(window: int) -> int:
+    """Of what a tool returned, the characters that are shown in a window of so many tokens."""
+    return max(limits.RETURN_CHARS_SHOWN_MIN, int(window * CHARS_PER_TOKEN * limits.RETURN_WINDOW_SHARE_MAX))
 
 
 def _overflow(window: int, prefix: int, budget: int, history: Sequence[Message]) -> ModelError:
@@ -152,14 +199,37 @@ def _overflow(window: int, prefix: int, budget: int, history: Sequence[Message])
     return ModelError("context_overflow", why)
 
 
-def fit(history: Sequence[Message], budget_tokens: int) -> list[Message]:
-    """The newest messages within the budget. It never begins with a tool's result: its call must be in view."""
+def fit(history: Sequence[Message], budget_tokens: int, returns_chars_max: int = sys.maxsize) -> list[Message]:
+    """The newest messages within the budget. It never begins with a tool's result: its call must be in view. Of a
+    result that is longer than `returns_chars_max` the beginning is shown."""
     start, used = len(history), 0
+    shortened: dict[int, Message] = {}
     while start > 0:
-        used += estimate_tokens(history[start - 1])
+        message = history[start - 1]
+        if (shown := shortened_return(message, returns_chars_max)) is not message:
+            message = shortened[start - 1] = shown
+        used += estimate_tokens(message)
         if used > budget_tokens:
             break
         start -= 1
     while start < len(history) and history[start].role == "tool":
         start += 1
-    return list(history[start:])
+    kept = list(history[start:])
+    for place, message in shortened.items():
+        if place >= start:
+            kept[place - start] = message
+    return kept
+
+
+def shortened_return(message: Message, chars_max: int) -> Message:
+    """What a tool returned as it is shown; another message as it is."""
+    if message.role != "tool" or not isinstance(message.content, str) or len(message.content) <= chars_max:
+        return message
+    return msgspec.structs.replace(message, content=cut(message.content, chars_max))
+
+
+def cut(text: str, chars_max: int) -> str:
+    """The text, or its beginning with a note of how much is missing."""
+    if len(text) <= chars_max:
+        return text
+    return f"{text[:chars_max]}\n… [cut: the result has {len(text):,} characters, {chars_max:,} are shown]"

@@ -142,7 +142,7 @@ async def close_all(workshop: Workshop, tenant: str, agent_id: str) -> list[str]
 def _bounds(workshop: Workshop, agent: Agent) -> Bounds:
     card: ModelCard | None
     try:
-        card = workshop.models.resolve_or_fall_back(agent.model)[0]
+        card = workshop.models.resolve_or_fall_back(agent.model, agent.tenant)[0]
     except ModelError:
         card = None  # nobody serves its model any more: it may hold open what the smallest window allows
     return bounds_of(agent, card)

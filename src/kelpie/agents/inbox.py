@@ -13,15 +13,16 @@ from typing import Any
 
 import msgspec
 
-from kelpie.actors import ActorRef, Silo
+from kelpie.actors import ActorId, ActorRef, Silo
 from kelpie.agents import agent as agents
-from kelpie.agents import limits
+from kelpie.agents import approving, conversing, limits
 from kelpie.agents.actor import AgentActor, StartAnew, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.replaying import ended_stream
 from kelpie.agents.scene import Workshop
 from kelpie.agents.stream import Ended, RunStream
 from kelpie.errors import (
+    CallerError,
     CommitUnknown,
     Conflict,
     Fenced,
@@ -35,9 +36,9 @@ from kelpie.errors import (
     UmiError,
 )
 from kelpie.people import NOBODY
+from kelpie.trajectories import conversations, runs
 from kelpie.trajectories import limits as trajectory_limits
-from kelpie.trajectories import runs
-from kelpie.trajectories.records import OPEN_STATUSES, Run, RunInput, RunOptions, StoredMessage
+from kelpie.trajectories.records import MAIN, OPEN_STATUSES, Run, RunInput, RunOptions, StoredMessage
 from umi.storage import Changes, View
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Inbox:
         self._workshop = workshop
         self._open: dict[str, RunStream] = {}
         self._in_doubt = 0  # runs of which nobody knows yet whether they are there
+        workshop.switchboard.connect(self)
         silo.register(ACTOR_KIND, lambda placement: AgentActor(placement, workshop), agents.exists)
 
     async def accept(
@@ -59,18 +61,21 @@ class Inbox:
         incoming: Sequence[RunInput],
         options: RunOptions,
         *,
+        conversation_id: str = MAIN,
         run_id: str | None = None,
         also: Changes | None = None,
     ) -> RunStream:
         """Acknowledge messages to an agent: when this returns, the run is durable and will reach an end. Messages that
         were accepted before, by the otid their sender gave them, are not run again: the stream is of the run they had.
 
-        run_id  the id a new run gets, if its caller has noted one
-        also    what commits with a new run. Raises GuardFailed if a guard of these refuses
+        conversation_id  which of the agent's conversations they are said in
+        run_id           the id a new run gets, if its caller has noted one
+        also             what commits with a new run. Raises GuardFailed if a guard of these refuses
         Raises NotFound, NotPermitted (the agent is somebody else's conversation), QueueFull (nothing was stored),
         Conflict (an otid that another message has), InvalidInput, StoreError.
         """
-        if not 1 <= len(incoming) <= trajectory_limits.RUN_INPUT_MESSAGES_MAX:
+        least = 1 if options.compact is None else 0
+        if not least <= len(incoming) <= trajectory_limits.RUN_INPUT_MESSAGES_MAX:
             raise InvalidInput(
                 f"a run takes 1 to {trajectory_limits.RUN_INPUT_MESSAGES_MAX} messages, not {len(incoming)}"
             )
@@ -87,13 +92,15 @@ class Inbox:
             input=list(incoming),
             options=options,
             created_at_ms=host.clock.now_ms(),
+            conversation_id=conversation_id,
         )
         ref = self.silo.ref(ACTOR_KIND, agent_id, tenant)
-        try:
-            changes = agents.belongs_to(ref.actor_id, options.speaker or NOBODY).extend(runs.plan_accept(run))
-            changes.extend(also or Changes())
-        except UnicodeEncodeError as error:
-            raise InvalidInput(f"a message holds {error.object[error.start]!a}, which is no character") from None
+        changes = _plan_accept(run, ref.actor_id, also)
+        if approving.answers_of(run):
+            try:
+                changes.extend(await approving.plan_answered(View(self._workshop.database), run, ref.actor_id))
+            except InvalidInput as error:
+                return await self._answered_before(run, error)
         ref.reserve()
         place, streams = _Place(ref), list[RunStream]()
 
@@ -121,10 +128,24 @@ class Inbox:
         view = View(self._workshop.database)
         if error.guard == "otid" and (earlier := await runs.accepted_as(view, run)) is not None:
             return await self.resume(run.tenant, earlier)
+        if error.guard == "conversation":
+            await conversations.get(view, run.tenant, run.conversation_id, agent_id=run.agent_id)
+        if error.guard in ("approval", "reminder") and approving.answers_of(run):
+            raise Conflict(f"what waited of agent '{run.agent_id}' has been answered by somebody else") from None
         if error.guard == "agent":
             await agents.get(view, run.tenant, run.agent_id)
+            if await approving.pending(view, run.tenant, run.agent_id, run.conversation_id) is not None:
+                return await self._answered_before(run, approving.waits(run.agent_id))
             raise NotPermitted(f"agent '{run.agent_id}' is the conversation of somebody else") from None
         raise error
+
+    async def _answered_before(self, run: Run, refusal: CallerError) -> RunStream:
+        """The stream of the run in which these messages were accepted before, if they were: sent again, they meet what
+        came of them. Raises `refusal` otherwise."""
+        earlier = await runs.accepted_as(View(self._workshop.database), run)
+        if earlier is None:
+            raise refusal
+        return await self.resume(run.tenant, earlier)
 
     async def resume(self, tenant: str, run_id: str) -> RunStream:
         """The stream of a run that was accepted before: all that it committed, and what is still to come.
@@ -202,9 +223,11 @@ class Inbox:
         await self._cancelled([stream])
         return stream.run
 
-    async def cancel_of(self, tenant: str, agent_id: str, run_ids: Sequence[str] = ()) -> dict[str, Run]:
-        """End runs of an agent, all that are open if none is named, as `cancel` does. Returns each as it is then: one
-        that had ended stays as it ended.
+    async def cancel_of(
+        self, tenant: str, agent_id: str, run_ids: Sequence[str] = (), *, conversation_id: str | None = None
+    ) -> dict[str, Run]:
+        """End runs of an agent, all that are open (in one conversation, or in any) if none is named, as `cancel` does.
+        Returns each as it is then: one that had ended stays as it ended.
 
         Raises NotFound for a run that is not this agent's, Conflict if none of them is under way here.
         """
@@ -214,11 +237,31 @@ class Inbox:
             if run.agent_id != agent_id:
                 raise NotFound(f"agent '{agent_id}' has no run with the id '{run.id}'")
         wanted = named if run_ids else await runs.open_runs_of(view, tenant, agent_id)
+        if conversation_id is not None:
+            wanted = [run for run in wanted if run.conversation_id == conversation_id]
+        withdrawn = await self._withdrawn(tenant, agent_id, run_ids, conversation_id)
         streams = [stream for run in wanted if (stream := self._open.get(run.id)) is not None]
-        if not streams:
+        if not streams and not withdrawn:
             raise Conflict(f"no run of agent '{agent_id}' is under way in this server: there is nothing to cancel")
         await self._cancelled(streams)
-        return {run.id: run for run in wanted} | {stream.run.id: stream.run for stream in streams}
+        return {run.id: run for run in wanted} | {stream.run.id: stream.run for stream in streams} | withdrawn
+
+    async def _withdrawn(
+        self, tenant: str, agent_id: str, run_ids: Sequence[str], conversation_id: str | None
+    ) -> dict[str, Run]:
+        """Take back the questions of runs that wait for an answer: they count as cancelled from then on."""
+        view, done = View(self._workshop.database), dict[str, Run]()
+        for waiting in await approving.pending_of_agent(view, tenant, agent_id):
+            is_named = not run_ids or waiting.run_id in run_ids
+            if not is_named or conversation_id not in (None, waiting.conversation_id):
+                continue
+            try:
+                await view.database.commit(approving.plan_withdraw(waiting, agents.actor_id(tenant, agent_id)))
+            except GuardFailed:
+                continue  # somebody answered, or its time is over
+            with contextlib.suppress(NotFound):  # its record was deleted since
+                done[waiting.run_id] = await runs.get(view, tenant, waiting.run_id)
+        return done
 
     async def _cancelled(self, streams: Sequence[RunStream]) -> None:
         """Ask all of them to end, before any of them is waited for: one behind another must not begin."""
@@ -229,16 +272,30 @@ class Inbox:
                 for stream in streams:
                     await stream.wait()
 
-    async def start_anew(self, tenant: str, agent_id: str, first: StoredMessage) -> None:
-        """Forget an agent's history; it begins with this message. Raises NotFound, QueueFull, Conflict (a run is
-        open), StoreError."""
+    async def drop(self, tenant: str, conversation_id: str) -> None:
+        """Remove a conversation with its runs; those that are at work are stopped. Raises NotFound, StoreError."""
+        view = View(self._workshop.database)
+        one = await conversations.get(view, tenant, conversation_id)
+        try:
+            await self._workshop.database.commit(await conversing.plan_drop(view, one))
+        except GuardFailed:
+            raise NotFound(f"no conversation has the id '{conversation_id}'") from None
+        for stream in list(self._open.values()):
+            if (stream.run.tenant, stream.run.conversation_id) == (tenant, conversation_id):
+                stream.cancel()
+
+    async def start_anew(self, tenant: str, agent_id: str, begun: list[StoredMessage]) -> None:
+        """Forget the history of a conversation, that of these messages; it begins with them. Raises NotFound,
+        QueueFull, Conflict (a run of its is open), StoreError."""
         ref = self.silo.ref(ACTOR_KIND, agent_id, tenant)
         await agents.get(View(self._workshop.database), tenant, agent_id)
-        if any(stream.run.agent_id == agent_id and stream.run.tenant == tenant for stream in self._open.values()):
+        whose = (tenant, agent_id, begun[0].conversation_id)
+        open_runs = (stream.run for stream in self._open.values())
+        if any((run.tenant, run.agent_id, run.conversation_id) == whose for run in open_runs):
             raise Conflict(f"agent '{agent_id}' has a run that has not ended; wait for it, or cancel it")
         ref.reserve()
         try:
-            answer = ref.tell(StartAnew(first))
+            answer = ref.tell(StartAnew(begun))
         finally:
             ref.release()
         await answer
@@ -285,6 +342,22 @@ class Inbox:
         record = record or _record(error)
         failed = msgspec.structs.replace(stream.run, status="failed", stop_reason="error", error=record)
         stream.publish(Ended(failed, []))
+
+
+def _plan_accept(run: Run, who: ActorId, also: Changes | None) -> Changes:
+    """Raises InvalidInput for what a store does not take."""
+    speaker = run.options.speaker or NOBODY
+    if any(one.answers for one in run.input[1:]):
+        raise InvalidInput("answers to tool calls come first, in one message; other messages after them")
+    if approving.answers_of(run):
+        changes = agents.belongs_to(who, speaker)
+    else:
+        changes = agents.takes_messages(who, speaker, run.conversation_id)
+    try:
+        changes.extend(conversations.plan_said(run)).extend(runs.plan_accept(run))
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"a message holds {error.object[error.start]!a}, which is no character") from None
+    return changes.extend(also or Changes())
 
 
 class _Place:

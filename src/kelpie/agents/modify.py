@@ -8,10 +8,12 @@ import msgspec
 from kelpie.agents import agent as agents
 from kelpie.agents import limits
 from kelpie.agents.agent import Agent
-from kelpie.agents.create import check_labels
+from kelpie.agents.create import check_labels, check_rules
 from kelpie.agents.folders import plan_replace
+from kelpie.agents.rules import Approved
 from kelpie.agents.scene import Workshop
 from kelpie.errors import Conflict, GuardFailed, LimitExceeded, NotFound
+from kelpie.identities import records as identities
 from kelpie.tools import custom, secrets
 from kelpie.tools import limits as tool_limits
 from kelpie.tools.secrets import Secrets
@@ -28,10 +30,11 @@ async def modify(
     block_ids: Sequence[str] | None = None,
     tool_ids: Sequence[str] | None = None,
     folder_ids: Sequence[str] | None = None,
+    identity_ids: Sequence[str] | None = None,
     own_secrets: Secrets | None = None,
 ) -> Agent:
-    """Change some fields, and make `block_ids`, `tool_ids`, `folder_ids` and `own_secrets`, where given, exactly what
-    the agent has.
+    """Change some fields, and make `block_ids`, `tool_ids`, `folder_ids`, `identity_ids` and `own_secrets`, where
+    given, exactly what the agent has.
 
     fields_of  the new values, given the agent as it is; called again if somebody else changed it meanwhile
     Raises NotFound, Conflict (two blocks of one label), InvalidInput, LimitExceeded, and ModelError for a model
@@ -42,7 +45,9 @@ async def modify(
         old = await agents.get(view, tenant, agent_id)
         fields = fields_of(old)
         if "model" in fields:
-            workshop.models.resolve(fields["model"])
+            workshop.models.resolve(fields["model"], tenant)
+        if fields.get("rules", old.rules) != old.rules:
+            await check_rules(view, tenant, fields["rules"])
         new = msgspec.structs.replace(old, **fields)
         stored, changes = agents.plan_update(old, new, workshop.host.clock.now_ms())
         if block_ids is not None:
@@ -51,8 +56,10 @@ async def modify(
             changes.extend(await _plan_tools(view, tenant, agent_id, tool_ids))
         if folder_ids is not None:
             changes.extend(await plan_replace(View(workshop.database, changes), tenant, agent_id, folder_ids))
+        if identity_ids is not None:
+            changes.extend(await identities.plan_give(view, "agent", tenant, agent_id, identity_ids))
         if own_secrets is not None:
-            changes.extend(secrets.plan_replace(workshop.host, tenant, agent_id, own_secrets))
+            changes.extend(secrets.plan_replace(workshop.host, tenant, agent_id, own_secrets, workshop.seal))
         try:
             await workshop.database.commit(changes)
         except (GuardFailed, Conflict):
@@ -97,7 +104,25 @@ async def attach_block(workshop: Workshop, tenant: str, agent_id: str, block_id:
     except GuardFailed:
         raise NotFound(f"no agent has the id '{agent_id}'") from None
     except Conflict:
-        raise taken from None
+        if agent_id not in await core.scopes_of(view, tenant, block_id):  # else somebody attached it meanwhile
+            raise taken from None
+
+
+async def set_approval(workshop: Workshop, tenant: str, agent_id: str, tool: str, *, is_needed: bool) -> None:
+    """Say whether a person is asked before an agent's calls of a tool, whatever the tool itself says.
+
+    Raises NotFound: the agent, or it has no such tool.
+    """
+    view = View(workshop.database)
+    attached = [(await custom.get(view, tenant, one)).name for one in await agents.tool_ids(view, tenant, agent_id)]
+
+    def fields_of(old: Agent) -> dict[str, Any]:
+        if tool not in attached:
+            raise NotFound(f"agent '{agent_id}' has no tool named '{tool}'")
+        others = [rule for rule in old.rules if not isinstance(rule, Approved) or rule.tool != tool]
+        return {"rules": [*others, Approved(tool=tool, is_needed=is_needed)]}
+
+    await modify(workshop, tenant, agent_id, fields_of)
 
 
 async def attach_tool(workshop: Workshop, tenant: str, agent_id: str, tool_id: str) -> None:

@@ -9,21 +9,26 @@ from kelpie.agents.history import History
 from kelpie.agents.scene import Scene, Workshop
 from kelpie.agents.stream import RunStream
 from kelpie.agents.turn import Turn
-from kelpie.trajectories.records import Run, RunInput, RunOptions
+from kelpie.trajectories.records import MAIN, Run, RunInput, RunOptions
 from umi.storage import View
 from umi.wire.types import Request
 
 
 async def preview(
-    workshop: Workshop, tenant: str, agent_id: str, incoming: Sequence[RunInput], options: RunOptions
+    workshop: Workshop,
+    tenant: str,
+    agent_id: str,
+    incoming: Sequence[RunInput],
+    options: RunOptions,
+    conversation_id: str = MAIN,
 ) -> tuple[Scene, Request]:
     """The first request of a run with these messages, or with none the context as it stands; nothing is stored.
 
     Raises NotFound, ModelError (a handle nobody serves, or a context that does not fit the window).
     """
     who = agents.actor_id(tenant, agent_id)
-    now = await scene.look(workshop, who, options.model)
-    history = await History.load(View(workshop.database), tenant, agent_id)
+    now = await scene.look(workshop, who, options.model, conversation_id)
+    history = await History.load(View(workshop.database), tenant, agent_id, conversation_id)
     run = Run(
         tenant=tenant,
         id="",
@@ -32,6 +37,7 @@ async def preview(
         input=list(incoming),
         options=options,
         created_at_ms=workshop.host.clock.now_ms(),
+        conversation_id=conversation_id,
     )
     nobodys = Placement(workshop.database, who, 0, 0)  # never claimed: the fence keeps out whatever it would commit
     return now, await Turn(workshop, nobodys, history, run, RunStream(run)).first_request(now)

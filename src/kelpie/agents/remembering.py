@@ -62,7 +62,7 @@ def plan_errand(outbox: Outbox, memory: AgentMemory, run: Run, recalled: Sequenc
     said = [
         Said(one.id, news, one.body.name)
         for one in run.input
-        if one.body.role == "user" and (news := _news(one.body.text, recalled))
+        if one.body.role == "user" and one.sender is None and (news := _news(one.body.text, recalled))
     ]
     if not said:
         return Changes()

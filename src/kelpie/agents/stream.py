@@ -1,7 +1,7 @@
 """What a run tells those who watch it: provisional pieces, then what was committed, then its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,12 +13,13 @@ from umi.wire.types import Delta
 
 class Provisional(msgspec.Struct, frozen=True):
     """A piece of a reply that is not durable yet. `message_id` is the id the message will have, `attempt` the attempt
-    at the run: if that is cut, this piece is void."""
+    at the run: if that is cut, this piece is void. `thinks`: what the agent thinks is among its calls' arguments."""
 
     message_id: str
     step_id: str
     delta: Delta
     attempt: int = 0
+    thinks: bool = False
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -131,7 +132,7 @@ class RunStream:
             else:
                 queue.put_nowait(event)
 
-    async def watch(self) -> AsyncIterator[RunEvent]:
+    async def watch(self) -> AsyncGenerator[RunEvent]:
         """Events until the run ended. Ends early, without an Ended, for a watcher that lagged too far behind."""
         queue: asyncio.Queue[RunEvent | None] = asyncio.Queue()
         for committed in self._past:

@@ -3,41 +3,67 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from kelpie.agents import heartbeats
 from kelpie.agents.calls import INTERRUPTED_TEXT, Prepared
+from kelpie.agents.ruling import Ruling, reminder
 from kelpie.agents.scene import Scene
 from kelpie.agents.stream import Provisional, RunStream
 from kelpie.events import StepEnded
 from kelpie.tools.tool import Outcome
-from kelpie.trajectories.records import Call, Step, StopReason, StoredMessage
+from kelpie.trajectories.records import Call, CallState, Step, StopReason, StoredMessage
 from umi.storage import Changes
-from umi.wire.types import Delta, Message, Reply
+from umi.wire.types import Delta, Message, Reply, ToolCall
 
 # A call's outcome and how long it took, in ms.
 Performed = tuple[Outcome, float]
+EXPIRED_TEXT = "the call was not made: nobody answered in time whether it may be"
+WITHDRAWN_TEXT = "the call was not made: the user cancelled the request, so it was denied"
+NOT_MADE_TEXT = "the call was not made: the run ended before it came to that"
 UNWRITTEN_TEXT = "the memory this tool writes is being changed by too many writers at once; nothing was changed"
 UNRECORDED_TEXT = "(what this call wanted to record conflicts with what others record; of that nothing was stored)"
 
 
 @dataclass(slots=True)
 class Work:
-    """One step: its record, what it adds to the history, and the calls it makes."""
+    """One step: its record, what it adds to the history, and the calls it makes.
+
+    reply      None if the step makes calls of an earlier one, now that they are answered; `assistant` made them
+    """
 
     scene: Scene
     step: Step
-    reply: Reply
+    reply: Reply | None
     incoming: list[StoredMessage]
     assistant: StoredMessage
     prepared: list[Prepared]
     base: Changes  # what commits with the reply, whatever its calls come to
+    contents: Changes = field(default_factory=Changes)  # of these, what was sent and received
+    ruling: Ruling | None = None
     audited: dict[int, str] = field(default_factory=dict)  # ids of audit rows that were begun, by the call's number
 
-    def stop(self, outcomes: Sequence[Performed], max_steps: int) -> StopReason | None:
-        """Why the run ends with this step, or None if it goes on."""
+    def next(self, outcomes: Sequence[Performed], max_steps: int) -> tuple[StopReason | None, list[Message]]:
+        """Why the run ends with this step, or None if it goes on; then also what the model is told before."""
+        stop = self._stop(outcomes)
+        if stop in ("end_turn", "tool_rule") and self.ruling is not None:
+            missing = self.ruling.missing(self.prepared)
+            if missing and not self.ruling.may_remind:
+                return "tool_rule", []
+            if missing:
+                return ("max_steps", []) if self.step.number >= max_steps else (None, [reminder(missing)])
+        return stop or ("max_steps" if self.step.number >= max_steps else None), []
+
+    def _stop(self, outcomes: Sequence[Performed]) -> StopReason | None:
         if not self.prepared:
-            return "max_tokens_exceeded" if self.reply.finish == "length" else "end_turn"
-        if any(outcome.ends_turn and not outcome.is_error for outcome, _ in outcomes):
+            return "max_tokens_exceeded" if self.reply is not None and self.reply.finish == "length" else "end_turn"
+        agent, now_ms = self.scene.agent, self.step.started_at_ms
+        made = [(prepared, outcome) for prepared, (outcome, _) in zip(self.prepared, outcomes, strict=True)]
+        if any(heartbeats.ends(agent, prepared, outcome, now_ms) for prepared, outcome in made):
             return "end_turn"
-        return "max_steps" if self.step.number >= max_steps else None
+        if self.ruling is not None and any(
+            self.ruling.ends_turn(prepared.call.name) and not outcome.is_error for prepared, outcome in made
+        ):
+            return "tool_rule"
+        return "end_turn" if heartbeats.are_over(agent, made, now_ms) else None
 
     def result_bodies(self, outcomes: Sequence[Performed]) -> list[Message]:
         """A message per call, in order, then what the tools said to the user."""
@@ -92,6 +118,12 @@ def interrupted_body(call: Call) -> Message:
     return Message(role="tool", content=INTERRUPTED_TEXT, tool_call_id=call.tool_call_id, name=call.tool, is_error=True)
 
 
+def not_made_body(call: ToolCall, state: CallState | None) -> Message:
+    """What the model reads of a call that waited for an answer and was not made."""
+    text = {"expired": EXPIRED_TEXT, "withdrawn": WITHDRAWN_TEXT}.get(state or "", NOT_MADE_TEXT)
+    return Message(role="tool", content=text, tool_call_id=call.id, name=call.name, is_error=True)
+
+
 def step_ended(step: Step) -> StepEnded:
     return StepEnded(
         tenant=step.tenant,
@@ -115,6 +147,7 @@ class Publish:
     stream: RunStream
     message_id: str
     step_id: str
+    thinks: bool
 
     def __call__(self, delta: Delta) -> None:
-        self.stream.publish(Provisional(self.message_id, self.step_id, delta, self.stream.run.attempt))
+        self.stream.publish(Provisional(self.message_id, self.step_id, delta, self.stream.run.attempt, self.thinks))

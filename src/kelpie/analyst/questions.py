@@ -41,9 +41,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     speaker: Speaker = NOBODY
 
 
-async def default_model(models: Models) -> str:
+async def default_model(models: Models, tenant: str) -> str:
     """The handle that answers when nobody named one: a configured language model, else the planner."""
-    offered = [card for card in await models.list() if card.provider_type not in ("kelpie", "local")]
+    offered = [card for card in await models.list(tenant) if card.provider_type not in ("kelpie", "local")]
     preferred = [card for card in offered if card.name in PREFERRED_MODELS]
     return next((card.handle for card in preferred or offered), PLANNER_HANDLE)
 
@@ -56,7 +56,7 @@ async def put(workshop: Workshop, inbox: Inbox, tenant: str, question: Question)
         raise LimitExceeded("the question", len(question.text), limits.QUESTION_CHARS_MAX, "characters")
     if not 1 <= len(question.session) <= limits.SESSION_CHARS_MAX:
         raise InvalidInput(f"a session's name has 1 to {limits.SESSION_CHARS_MAX} characters")
-    workshop.models.resolve(question.model)
+    workshop.models.resolve(question.model, tenant)
     view = View(workshop.database)
     record = await _semantic_model(view, tenant, question.semantic_model)
     agent_id = await _session_agent(workshop, view, record, question)

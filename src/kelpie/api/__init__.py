@@ -11,6 +11,8 @@ sse          a run as server-sent events
 failures     errors as answers; unserved: known paths that are answered 501
 paging, ids, answer, bounds, names
              pages of lists; how ids look; JSON out; sizes of free-form JSON; names for nameless agents
+places       which conversation of which agent a request means
+reaching     where tenants may have this server send requests
 reference    the description of the API, for programs and for people; openapi: writes it anew
 limits       bounds
 """

@@ -224,8 +224,8 @@ async def _earlier(database: Database, request: KeyedRequest, token: str) -> Cla
         return Claim(request, old_token, resumes=run_id)
     if state == "answered":
         raise Conflict(
-            f"this request was carried out and answered with {status}; its answer was a stream, or longer than the"
-            f" {limits.KEY_ANSWER_BYTES_MAX:,} bytes that are kept with a key: read what it made"
+            f"this request was carried out and answered with {status}; its answer was a stream, a secret, or longer"
+            f" than the {limits.KEY_ANSWER_BYTES_MAX:,} bytes that are kept with a key: read what it made"
         )
     raise Conflict(
         "this request was begun, perhaps carried out, and not answered: the server stopped meanwhile. It is not run"

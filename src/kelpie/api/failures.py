@@ -10,7 +10,8 @@ from starlette.responses import Response
 from kelpie.api import limits, unserved
 from kelpie.api.answer import answer
 from kelpie.api.house import House
-from kelpie.errors import ModelError, SandboxBusy, UmiError
+from kelpie.errors import ModelError, QuotaExceeded, RateExceeded, SandboxBusy, UmiError
+from kelpie.groups import GroupRun
 from kelpie.trajectories.records import Run
 
 # The SDK repeats 408, 409, 429 and 5xx by itself. A message that was accepted must not be sent again by a machine.
@@ -28,7 +29,9 @@ async def on_umi_error(request: Request, error: Exception) -> Response:
         return answer(model_failure(error.model_error_kind, text), error.status)
     headers = None if error.retry_safe else dict(_DO_NOT_REPEAT)
     if error.http_status == 429:
-        headers = {"retry-after": str(error.retry_after_s if isinstance(error, SandboxBusy) else 1)}
+        headers = {"retry-after": str(error.retry_after_s if isinstance(error, SandboxBusy | RateExceeded) else 1)}
+    if isinstance(error, QuotaExceeded):
+        return answer({"detail": str(error), "quota": error.quota}, error.http_status, headers)
     return answer({"detail": house.redact(str(error))}, error.http_status, headers)
 
 
@@ -80,7 +83,14 @@ def of_failed_run(run: Run, house: House) -> Response:
     return answer({"detail": text}, status, headers)
 
 
-def run_error(run: Run, house: House) -> tuple[str, str]:
+def of_failed_group(run: GroupRun, house: House) -> Response:
+    """The answer to a message to a group whose run failed though every turn of its was taken."""
+    error = run.error or {"kind": "internal_error", "message": "the group's run failed without saying why"}
+    status = 404 if error["kind"] == "not_found" else 422
+    return answer({"detail": house.redact(str(error["message"]))}, status, dict(_DO_NOT_REPEAT))
+
+
+def run_error(run: Run | GroupRun, house: House) -> tuple[str, str]:
     """The kind and text of a failed run's error."""
     error = run.error or {"kind": "internal_error", "message": "the run failed without saying why"}
     return str(error["kind"]), house.redact(str(error["message"]))

@@ -1,6 +1,7 @@
 """The gate every request passes: who is asking, how much they may send, and what is noted about it afterwards."""
 
 import logging
+import re
 from ipaddress import ip_address
 
 import msgspec
@@ -9,7 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kelpie.api import limits
 from kelpie.api.house import House
-from kelpie.errors import NotAuthenticated
+from kelpie.config import KeyOwner, KeyScope
+from kelpie.errors import NotAuthenticated, QuotaExceeded
 from kelpie.events import RequestEnded
 
 log = logging.getLogger(__name__)
@@ -17,6 +19,14 @@ log = logging.getLogger(__name__)
 # The last is where an authorization server sends a browser, which has no key: the state in its query is one.
 OPEN_PATHS = frozenset({"/health", "/v1/health", "/v1/ready", "/v1/tools/mcp/oauth/callback"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
+# What only looks although it is a POST: its question is too long for a query. Each by its whole path: a file, a tool or
+# a person may be called "search". And what does not only look, although it is a GET.
+_ALSO_LOOKS = re.compile(
+    r"POST /v1/(?:(?:agents/messages|messages|passages|tools)/search|(?:runs|conversations)/[^/]+/stream)"
+)
+_ALSO_ACTS = re.compile(r"/v1/.*/connect/.*")
+_ADMIN = re.compile(r"/v1/(?:keys|tenants|providers)(?:/.*)?")
 
 
 class Gate:
@@ -61,27 +71,57 @@ class Gate:
             )
 
     async def _pass(self, house: House, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = _identify(house, scope) or _too_long(scope)
+        refusal = await _identify(house, scope) or _too_long(scope) or await _beyond_quota(house, scope)
         if refusal is not None:
             await _refuse(send, *refusal)
             return
         await self._app(scope, _bounded(receive) if scope["method"] in _WITH_BODY else receive, send)
 
 
-def _identify(house: House, scope: Scope) -> tuple[int, str] | None:
+async def _identify(house: House, scope: Scope) -> tuple[int, str] | None:
     """Note whose request it is, or say why it is refused."""
     headers = scope["headers"]
     if scope["path"] in OPEN_PATHS:
         scope["kelpie.tenant"] = ""
+        scope["kelpie.scope"] = "read"
         return None
     if not house.keys.are_required and not _is_own_host(_header(headers, b"host")):
         # Without keys only this machine may call. A web page that had its name resolved to 127.0.0.1 is not it.
         return 403, "without keys this server answers to localhost and IP addresses only; set KELPIE_KEYS"
     try:
-        owner = house.keys.owner_of(_header(headers, b"authorization"))
+        owner = await house.keys.owner_of(_header(headers, b"authorization"), _header(headers, b"x-bare-password"))
     except NotAuthenticated as error:
         return error.http_status, str(error)
-    scope["kelpie.tenant"], scope["kelpie.people"] = owner.tenant, owner.people
+    scope["kelpie.tenant"], scope["kelpie.people"], scope["kelpie.scope"] = owner.tenant, owner.people, owner.scope
+    return _beyond_scope(owner, scope["method"], scope["path"])
+
+
+def _beyond_scope(owner: KeyOwner, method: str, path: str) -> tuple[int, str] | None:
+    if method in _LOOKING:
+        looks = _ALSO_ACTS.fullmatch(path) is None
+    else:
+        looks = _ALSO_LOOKS.fullmatch(f"{method} {path}") is not None
+    needed: KeyScope = "read" if looks else "write"
+    if _ADMIN.fullmatch(path) and (not looks or not path.startswith("/v1/providers")):
+        needed = "admin"
+    if owner.may(needed):
+        return None
+    return 403, f"this key has the scope '{owner.scope}', and {method} {path[:200]} needs '{needed}'"
+
+
+async def _beyond_quota(house: House, scope: Scope) -> tuple[int, str, str] | None:
+    """What is sent may be kept: so it counts until somebody looks at what was. Of a body that doesn't say its length
+    one byte counts, and of what has none (to cancel, to detach) nothing can be kept."""
+    tenant, length = scope["kelpie.tenant"], _header(scope["headers"], b"content-length")
+    count = int(length) if length is not None and length.isdigit() else 0
+    if length is None and _header(scope["headers"], b"transfer-encoding") is not None:
+        count = 1
+    if scope["method"] not in _WITH_BODY or not tenant or not count:
+        return None
+    try:
+        await house.quotas.take_bytes(tenant, count)
+    except QuotaExceeded as error:
+        return error.http_status, str(error), error.quota
     return None
 
 
@@ -137,8 +177,8 @@ def _template(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "unmatched")
 
 
-async def _refuse(send: Send, status: int, text: str) -> None:
-    body = msgspec.json.encode({"detail": text})
+async def _refuse(send: Send, status: int, text: str, quota: str | None = None) -> None:
+    body = msgspec.json.encode({"detail": text} | ({"quota": quota} if quota is not None else {}))
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

@@ -110,7 +110,8 @@ async def _taken(database: Database, host: Host, request: KeyedRequest) -> Claim
 
 
 class _Recorder:
-    """Holds an answer back until it is kept with its key. A stream, or what is too long, goes out as it comes."""
+    """Holds an answer back until it is kept with its key. A stream, or what is too long, goes out as it comes. Of what
+    is said once and stored nowhere (`cache-control: no-store`), only that it was said is kept."""
 
     def __init__(self, claim: Claim, database: Database, send: Send, unblock: Callable[[], object]) -> None:
         self._claim, self._database, self._send, self._unblock = claim, database, send, unblock
@@ -146,7 +147,8 @@ class _Recorder:
             await self._pass()
             await self._send({**message, "body": bytes(self._body)})
         elif is_whole:
-            await self._keep(bytes(self._body))
+            is_secret = _header(self._start["headers"], b"cache-control") == b"no-store"
+            await self._keep(None if is_secret else bytes(self._body))
             await self._pass()
             await self._send({"type": "http.response.body", "body": bytes(self._body)})
 

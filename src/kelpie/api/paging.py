@@ -65,3 +65,10 @@ def refuse_filters(request: Request, *names: str) -> None:
     for name, value in given.items():
         if value not in (None, "", "false", "False"):
             raise NotServed(f"the filter '{name}' is not served yet; leave it out")
+
+
+def refuse_orders(request: Request) -> None:
+    """Raise NotServed for an order other than by age, which every list is in."""
+    for name in ("order_by", "sort_by"):
+        if request.query_params.get(name) not in (None, "created_at"):
+            refuse_filters(request, name)

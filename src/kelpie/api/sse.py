@@ -1,13 +1,16 @@
 """Server-sent events: one run's events as a response body, with pings while it is quiet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from starlette.responses import StreamingResponse
 
+from kelpie.agents import limits as agent_limits
 from kelpie.agents.stream import Committed, Ended, Provisional, RunEvent, RunStream
+from kelpie.agents.together.talking import Talk
 from kelpie.api import limits
 from kelpie.api.failures import run_error
 from kelpie.api.house import House
@@ -15,7 +18,8 @@ from kelpie.api.wire import runs as run_wire
 from kelpie.api.wire.messages import Fashion, base
 from kelpie.api.wire.stream import Narrator
 from kelpie.api.wire.times import iso
-from kelpie.trajectories.records import Call, StoredMessage
+from kelpie.groups import GroupRun
+from kelpie.trajectories.records import Call, Run, Step, StoredMessage
 from umi.dst import Host
 
 CallsOf = Callable[[Sequence[StoredMessage]], Awaitable[Mapping[str, Call]]]
@@ -46,13 +50,20 @@ def respond(body: AsyncIterator[bytes], run_id: str) -> StreamingResponse:
 
 
 async def events(
-    stream: RunStream, house: House, calls_of: CallsOf, *, pings: bool = True, after: int = 0
-) -> AsyncIterator[bytes]:
+    stream: RunStream,
+    house: House,
+    calls_of: CallsOf,
+    *,
+    pings: bool = True,
+    after: int = 0,
+    is_part: bool = False,
+) -> AsyncGenerator[bytes, None]:
     """The run's events, to its end, as its sender wanted to see them. A client that goes away changes nothing for the
     run, and may come again.
 
     calls_of  what the tool messages among some messages answer
     after     the number of the last event that is known already; the end is told in any case
+    is_part   of a longer stream, which tells the end itself
     What is ready together goes out in one piece: a fast model would otherwise cost a system call per token.
     """
     run_id, host = stream.run.id, house.workshop.host
@@ -70,7 +81,8 @@ async def events(
                 elif isinstance(one, Committed):
                     blocks += _since(after, narrator.committed(one, await calls_of(one.messages)))
                 else:
-                    blocks.append(_end(one, house) if isinstance(one, Ended) else _lagged(run_id))
+                    end = _end(one.run, one.steps, house) if isinstance(one, Ended) else _lagged(run_id)
+                    blocks.append(b"" if is_part else end)
             if not ready and pings:
                 blocks.append(event(_ping(host, run_id)))
             if blocks:
@@ -99,10 +111,14 @@ class Watch:
         self._task = host.spawn(self._move(stream), f"watch {stream.run.id}")
 
     async def _move(self, stream: RunStream) -> None:
+        """A client that stopped reading takes nothing out of the queue: it is let go as one that lags is."""
         ended = False
-        async for one in stream.watch():
-            self._queue.put_nowait(one)
-            ended = isinstance(one, Ended)
+        async with contextlib.aclosing(stream.watch()) as events:
+            async for one in events:
+                if self._queue.qsize() >= agent_limits.STREAM_EVENTS_WAITING_MAX:
+                    break
+                self._queue.put_nowait(one)
+                ended = isinstance(one, Ended)
         if not ended:
             self._queue.put_nowait(Lagged())
 
@@ -128,13 +144,25 @@ def _ping(host: Host, run_id: str) -> dict[str, Any]:
     return base("ping", host.ids.new("message"), 0, iso(host.clock.now_ms()), run_id, None)
 
 
-def _end(ended: Ended, house: House) -> bytes:
-    reason = event(run_wire.stop_reason(ended.run.stop_reason))
-    if ended.run.status == "failed":
-        kind, text = run_error(ended.run, house)
-        prefix = "llm_" if ended.run.stop_reason in ("llm_api_error", "invalid_llm_response") else ""
-        return reason + error_event(ended.run.id, prefix + kind, text) + _DONE
-    return reason + event(run_wire.usage_statistics(ended.steps)) + _DONE
+def _end(run: Run | GroupRun, steps: Sequence[Step], house: House) -> bytes:
+    reason = event(run_wire.stop_reason(run.stop_reason))
+    if run.status == "failed":
+        kind, text = run_error(run, house)
+        prefix = "llm_" if run.stop_reason in ("llm_api_error", "invalid_llm_response") else ""
+        return reason + error_event(run.id, prefix + kind, text) + _DONE
+    return reason + event(run_wire.usage_statistics(steps)) + _DONE
+
+
+async def group_events(talk: Talk, house: House, calls_of: CallsOf, *, pings: bool = True) -> AsyncIterator[bytes]:
+    """The events of a group's run, turn after turn, as one stream with one end."""
+    steps: list[Step] = []
+    async for stream in talk.watch():
+        async with contextlib.aclosing(events(stream, house, calls_of, pings=pings, is_part=True)) as blocks:
+            async for block in blocks:
+                yield block
+        ended, _ = await stream.wait()
+        steps += ended.steps
+    yield _end(talk.run, steps, house)
 
 
 def _lagged(run_id: str) -> bytes:

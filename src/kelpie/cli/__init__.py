@@ -5,6 +5,7 @@ app      the commands: what they take and what they call
 analyst  the analyst's own commands; conventions, access: those about what people hold to and may
          see
 people   whom questions can be asked for
+keys     who may ask the server, and how much of it they may use
 audit    what ran in a sandbox, for whom, and where really
 mcp      other programs' tools for agents
 import_letta a Letta database, brought over

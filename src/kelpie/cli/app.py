@@ -10,6 +10,7 @@ import typer
 from kelpie import config as configuration
 from kelpie.cli.analyst import analyst_app
 from kelpie.cli.audit import audit_app
+from kelpie.cli.keys import keys_app, tenants_app
 from kelpie.cli.mcp import mcp_app
 from kelpie.cli.options import As, Key, Url
 from kelpie.cli.people import people_app
@@ -33,6 +34,8 @@ app.add_typer(models_app, name="models")
 app.add_typer(trajectories_app, name="trajectories")
 app.add_typer(analyst_app, name="analyst")
 app.add_typer(people_app, name="people")
+app.add_typer(keys_app, name="keys")
+app.add_typer(tenants_app, name="tenants")
 app.add_typer(audit_app, name="audit")
 app.add_typer(mcp_app, name="mcp")
 app.add_typer(sandbox_app, name="sandbox")

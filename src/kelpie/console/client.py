@@ -44,6 +44,9 @@ class Client:
     def post(self, path: str, body: Any) -> Any:
         return self._send("POST", path, json=body).json()
 
+    def patch(self, path: str, body: Any) -> Any:
+        return self._send("PATCH", path, json=body).json()
+
     def delete(self, path: str, **query: Any) -> Any:
         return self._send("DELETE", path, params=query).json()
 

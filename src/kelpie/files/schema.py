@@ -49,3 +49,8 @@ MIGRATIONS = [
         """,
     )
 ]
+# How much of the store a tenant's files take.
+STORED_BYTES = (
+    "SELECT sum(bytes) FROM file WHERE tenant = ?",
+    "SELECT sum(octet_length(text)) FROM file_text WHERE tenant = ?",
+)

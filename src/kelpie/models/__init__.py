@@ -2,8 +2,12 @@
 
 model.py            Model, ModelCard: what the turn asks of any model
 settings.py         ModelSettings: which providers are configured
-providers.py        Provider rows; configured_providers(settings)
-windows.py          how large well-known models' windows are
+providers.py        Provider; configured_providers(settings)
+kinds.py            what kinds of providers there are, and how each differs from its wire
+rows.py             providers of a tenant as rows, with sealed keys
+bedrock.py          Anthropic's models on Amazon Bedrock, signed (extra `bedrock`)
+thinking.py         how much a model is to think, in its provider's words
+windows.py          how large well-known models' windows are; vectors.py: how long their vectors
 registry.py         Models: register, resolve a handle, list
 payload.py          what exactly a model would be sent
 scripted.py         directives in a message → a scripted reply; ScriptedModel

@@ -2,11 +2,18 @@
 
 HANDLE_CHARS_MAX = 256
 
+# Providers of tenants
+PROVIDERS_PER_TENANT_MAX = 100
+PROVIDER_NAME_CHARS_MAX = 64
+PROVIDER_PLAN_ATTEMPTS_MAX = 5
+PROVIDER_TEXT_CHARS_MAX = 4_096  # of an address or a key
+
 # Listing what providers offer
 MODELS_PER_PROVIDER_MAX = 2_000
 MODELS_CACHE_MS = 60_000
 MODELS_FAILED_CACHE_MS = 5_000  # a server that was just started should show up soon
 MODELS_LIST_TIMEOUT_MS = 3_000
+PROVIDER_CHECK_TIMEOUT_MS = 20_000  # of somebody who asks for it, and waits
 
 # What a model gets whose provider does not tell and whose name we don't know
 CONTEXT_WINDOW_TOKENS_DEFAULT = 30_000

@@ -36,6 +36,7 @@ LOCAL_CARD = ModelCard(
     context_window_tokens=limits.LOCAL_CONTEXT_TOKENS,
     output_tokens_max=limits.LOCAL_OUTPUT_TOKENS_MAX,
     version=SMOLLM2.sha256[:12],
+    calls_tools=False,
     description="SmolLM2-135M-Instruct: a weak model of 135 million parameters for offline chat. It calls no tools.",
 )
 

@@ -25,4 +25,6 @@ class ModelCard(msgspec.Struct, frozen=True):
     output_tokens_max: int = 16_384
     version: str = ""  # the weights' version where known; goes into every step
     description: str = ""  # what a person should know before choosing it
+    calls_tools: bool = True
+    is_tenants: bool = False  # of a provider that is the tenant's own
     instead_of: str | None = None  # the handle that was asked for, where this is the fallback for one nobody serves

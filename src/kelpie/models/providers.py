@@ -27,17 +27,25 @@ VARIABLE_OF = {
 class Provider:
     """A dataclass, because the key must not show up in a repr.
 
-    name     what its handles begin with; `aliases` are accepted too
+    name       what its handles begin with; `aliases` are accepted too
+    chat_path, models_path  below base_url, for the wire of OpenAI
+    region, access_key      of what is signed instead of keyed: `key` is the secret then
+    is_tenants a row of one tenant, and nobody else's
     """
 
     name: str
-    wire: Literal["openai", "anthropic"]
+    wire: Literal["openai", "anthropic", "bedrock"]
     base_url: str
     key: str = field(repr=False)
     auth_header: str
     provider_type: str
     quirks: Quirks
     aliases: tuple[str, ...] = ()
+    chat_path: str = "/chat/completions"
+    models_path: str = "/models"
+    region: str = ""
+    access_key: str = field(default="", repr=False)
+    is_tenants: bool = False
 
 
 def configured_providers(settings: ModelSettings) -> list[Provider]:

@@ -19,7 +19,7 @@ Directives in the LAST user message decide the reply:
 Which step it is follows from the assistant's tool calls after that user message, so the model itself has no state.
 Where no tools are offered no tool is called. A request that forces a tool gets a call of one. A request without tools
 whose system prompt begins by speaking of summarising is answered with a summary, whatever directives the text to be
-summarised holds.
+summarised holds; so is one that forbids calls and whose last message speaks of it.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from kelpie.models.model import ModelCard
 from umi.dst import Host
 from umi.hygiene import RECALL_TAG
 from umi.wire.faults import fault_of_status
-from umi.wire.types import Delta, Message, OnDelta, Reply, Request, ToolCall, ToolSpec, Usage
+from umi.wire.types import Delta, Message, OnDelta, Reply, Request, SampledToken, ToolCall, ToolSpec, Usage
 
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -66,6 +66,8 @@ class Script(msgspec.Struct, frozen=True):
     error_code: str = "scripted_error"
     cut_after_events: int | None = None
     garbage: bool = False
+    sampled: list[SampledToken] | None = None  # the text's words as tokens, if the request wants to hear of them
+    prompt_token_ids: list[int] | None = None
 
 
 def script_of(request: Request) -> Script:
@@ -96,7 +98,15 @@ def script_of(request: Request) -> Script:
         error_code="context_length_exceeded" if overflow else "scripted_error",
         cut_after_events=_number(last, "cut"),
         garbage="garbage" in last,
+        sampled=_sampled(text) if request.logprobs and not made else None,
+        prompt_token_ids=list(range(usage.prompt_tokens)) if request.token_ids else None,
     )
+
+
+def _sampled(text: str) -> list[SampledToken]:
+    """A token a word, each as likely as it is short."""
+    words = _WORD.findall(text)
+    return [SampledToken(token=word, logprob=-len(word) / 8, id=at, top_logprobs=[]) for at, word in enumerate(words)]
 
 
 def pieces_of(script: Script) -> list[Delta]:
@@ -115,6 +125,12 @@ def error_body_of(script: Script) -> bytes:
     """A provider's error object, in the shape of the chat completions API; the messages API only wraps it."""
     error = {"message": "scripted error", "type": script.error_code, "code": script.error_code}
     return msgspec.json.encode({"error": error})
+
+
+def _ids(script: Script) -> list[int] | None:
+    if script.prompt_token_ids is None or script.sampled is None:
+        return None
+    return [one.id for one in script.sampled if one.id is not None]
 
 
 class ScriptedModel:
@@ -147,6 +163,10 @@ class ScriptedModel:
             usage=script.usage,
             model=request.model,
             reasoning=script.reasoning,
+            sampled=script.sampled,
+            logprobs=None if script.sampled is None else [one.logprob for one in script.sampled],
+            token_ids=_ids(script),
+            prompt_token_ids=script.prompt_token_ids,
         )
 
 
@@ -190,8 +210,8 @@ def _unwrapped(text: str) -> str | None:
 
 
 def _wants_summary(request: Request) -> bool:
-    if request.tools:
-        return False
+    if request.tools:  # an agent that is to summarise itself may not call them, and is asked last
+        return request.tool_choice == "none" and "summar" in request.messages[-1].text[:_SUMMARY_PROMPT_CHARS].lower()
     prompts = (message.text[:_SUMMARY_PROMPT_CHARS] for message in request.messages if message.role == "system")
     return "summar" in next(prompts, "").lower()
 

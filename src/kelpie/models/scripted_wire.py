@@ -15,7 +15,7 @@ from umi.dst import Host
 from umi.wire import Response
 from umi.wire.encoding import UNREADABLE
 from umi.wire.memory import Sent
-from umi.wire.types import Message, Request, ToolCall, ToolSpec
+from umi.wire.types import Message, Request, SampledToken, ToolCall, ToolSpec
 
 _encode = msgspec.json.encode
 
@@ -100,7 +100,14 @@ def request_of_openai(body: dict[str, Any]) -> Request:
     tools = [_tool(tool["function"], "parameters") for tool in body.get("tools") or () if tool["type"] == "function"]
     choice = body.get("tool_choice") or "auto"
     named = choice if isinstance(choice, str) else choice["function"]["name"]
-    return Request(model=body.get("model", ""), messages=messages, tools=tools, tool_choice=named)
+    return Request(
+        model=body.get("model", ""),
+        messages=messages,
+        tools=tools,
+        tool_choice=named,
+        logprobs=bool(body.get("logprobs")),
+        token_ids=bool(body.get("return_token_ids")),
+    )
 
 
 _ROLES: dict[str, Any] = {role: role for role in ("system", "user", "assistant", "tool")} | {"developer": "system"}
@@ -140,22 +147,28 @@ def openai_whole(script: Script, model: str, reply_id: str) -> bytes:
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in script.tool_calls
         ]
-    choice = {"index": 0, "message": message, "finish_reason": script.finish, "logprobs": None}
-    head = {"id": reply_id, "object": "chat.completion", "created": 0, "model": model}
+    logprobs = None if script.sampled is None else {"content": script.sampled}
+    choice = {"index": 0, "message": message, "finish_reason": script.finish, "logprobs": logprobs}
+    head: dict[str, Any] = {"id": reply_id, "object": "chat.completion", "created": 0, "model": model}
+    if script.prompt_token_ids is not None:
+        head["prompt_token_ids"] = script.prompt_token_ids
     return _encode({**head, "choices": [choice], "usage": _openai_usage(script)})
 
 
 def openai_events(script: Script, model: str, reply_id: str) -> list[bytes]:
     head = {"id": reply_id, "object": "chat.completion.chunk", "created": 0, "model": model}
 
-    def event(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    def event(delta: dict[str, Any], finish: str | None = None, *, token: SampledToken | None = None) -> bytes:
+        choice: dict[str, Any] = {"index": 0, "delta": delta, "finish_reason": finish}
+        if token is not None:
+            choice["logprobs"] = {"content": [token]}
         return b"data: " + _encode({**head, "choices": [choice]}) + b"\n\n"
 
+    sampled = iter(script.sampled or ())
     events = [event({"role": "assistant", "content": None})]
     for piece in pieces_of(script):
         if piece.kind == "text":
-            events.append(event({"content": piece.text}))
+            events.append(event({"content": piece.text}, token=next(sampled, None)))
         elif piece.kind == "reasoning":
             events.append(event({"reasoning_content": piece.text}))
         else:

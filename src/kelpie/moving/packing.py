@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from kelpie.actors.reminders import list_reminders
-from kelpie.agents import profile
+from kelpie.agents import compacting, profile
 from kelpie.agents.agent import Agent, actor_id
 from kelpie.agents.context import estimate_tokens
 from kelpie.agents.profile import Profile
@@ -13,7 +13,7 @@ from kelpie.agents.scheduling import TOPIC, Mailing, Schedule
 from kelpie.models.model import ModelCard
 from kelpie.moving import limits
 from kelpie.trajectories import messages
-from kelpie.trajectories.records import StoredMessage
+from kelpie.trajectories.records import MAIN, StoredMessage
 from umi import archival
 from umi.entity import Fact
 from umi.storage import Page, View
@@ -39,23 +39,27 @@ async def pack(
     agent_id: str,
     card_of: Callable[[Agent], ModelCard],
     *,
+    conversation_id: str = MAIN,
     without_messages: bool = False,
 ) -> Packed:
-    """Facts of a memory that the agent shares with others stay where they are. Raises NotFound."""
+    """The agent with the history of one of its conversations. Facts of a memory that it shares with others stay where
+    they are. Raises NotFound."""
     found = await profile.read(view, tenant, agent_id)
     room = limits.PACKED_BYTES_MAX
     facts, left_out, room = await _facts(view, tenant, agent_id, room)
     told: list[StoredMessage] = []
     if not without_messages:
-        told, missing = await _messages(view, tenant, agent_id, room)
+        told, missing = await _messages(view, tenant, agent_id, conversation_id, room)
         left_out |= {"messages": missing} if missing else {}
     if found.folders:
         left_out |= {"folders": len(found.folders)}
-    start = _recent_from(found, told, card_of(found.agent))
-    first = [told[0]] if start > 0 and told[0].body.role == "system" and told[0].position == 0 else []
+    summary, told = _apart(told)
+    start = _recent_from(found, told, card_of(found.agent), summary)
+    begins = start > 0 and told[0].body.role == "system" and "messages" not in left_out
+    first = [told[0]] if begins else []
     return Packed(
         profile=found,
-        recent=[*first, *told[start:]],
+        recent=[*first, *summary, *told[start:]],
         older=told[len(first) : start],
         facts=facts,
         schedules=await _schedules(view, tenant, agent_id),
@@ -63,8 +67,24 @@ async def pack(
     )
 
 
-def _recent_from(found: Profile, told: list[StoredMessage], card: ModelCard) -> int:
-    """Where the context begins: as `agents.context` fills it, but for what prompt and tools take."""
+def _apart(told: list[StoredMessage]) -> tuple[list[StoredMessage], list[StoredMessage]]:
+    """The newest summary as the model is shown it, if there is one, and the messages without any. Elsewhere it is a
+    message like any other: what it stands for has no positions there."""
+    made = [one for one in told if one.compacted is not None]
+    newest = [
+        msgspec.structs.replace(one, body=compacting.shown(one.body.text, one.compacted))
+        for one in made[-1:]
+        if one.compacted is not None
+    ]
+    return newest, [one for one in told if one.compacted is None]
+
+
+def _recent_from(found: Profile, told: list[StoredMessage], card: ModelCard, summary: list[StoredMessage]) -> int:
+    """Where the context begins: behind what a summary stands for, or as `agents.context` fills it, but for what prompt
+    and tools take."""
+    for record in (one.compacted for one in summary):
+        if record is not None:
+            return sum(one.position <= record.upto_position for one in told)
     budget, start = found.agent.context_window_tokens or card.context_window_tokens, len(told)
     while start > 0 and (budget := budget - estimate_tokens(told[start - 1].body)) >= 0:
         start -= 1
@@ -73,14 +93,16 @@ def _recent_from(found: Profile, told: list[StoredMessage], card: ModelCard) -> 
     return start
 
 
-async def _messages(view: View, tenant: str, agent_id: str, room: int) -> tuple[list[StoredMessage], int]:
+async def _messages(
+    view: View, tenant: str, agent_id: str, conversation_id: str, room: int
+) -> tuple[list[StoredMessage], int]:
     """The newest messages that have room, oldest first, and how many have none. What is left never begins with the
     answer to a call that is not there."""
     taken: list[StoredMessage] = []
     before: str | None = None
     while len(taken) < limits.PARCEL_MESSAGES_MAX:
         page = Page(limit=limits.PACKED_PAGE_ITEMS, after=before, ascending=False)
-        found = await messages.list_messages(view, tenant, page, agent_id=agent_id)
+        found = await messages.list_messages(view, tenant, page, agent_id=agent_id, conversation_id=conversation_id)
         for one in found:
             room -= len(msgspec.json.encode(one.body))
             if room < 0 or len(taken) >= limits.PARCEL_MESSAGES_MAX:
@@ -91,8 +113,8 @@ async def _messages(view: View, tenant: str, agent_id: str, room: int) -> tuple[
         before = found[-1].id
     while taken and taken[-1].body.role == "tool":
         taken.pop()
-    oldest = taken[-1].position if taken else 0
-    return taken[::-1], oldest
+    told = await messages.count(view, tenant, agent_id, conversation_id)
+    return taken[::-1], told - len(taken)
 
 
 async def _facts(view: View, tenant: str, agent_id: str, room: int) -> tuple[list[Fact], dict[str, int], int]:

@@ -6,6 +6,7 @@ from kelpie.actors.recurrence import When
 from kelpie.agents.agent import Agent
 from kelpie.agents.scheduling import Mailing
 from kelpie.errors import LimitExceeded
+from kelpie.groups import Group
 from kelpie.moving import limits
 from kelpie.tools.custom import ToolDraft
 from kelpie.tools.secrets import NO_SECRETS, Secrets
@@ -25,12 +26,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 class Traveller(msgspec.Struct, frozen=True, kw_only=True):
     """An agent with what is its alone. Tenant, ids and times of its parts are set where it arrives.
 
+    ref            what groups name it by
     blocks, tools  references, in the order they are attached
     told           its history, oldest first and mended; the system message it begins with is made anew
     facts          of its own scope; a claim's `ended_by` and `kept` name facts of this list by their ids
     """
 
     agent: Agent
+    ref: str = ""
     blocks: list[str] = []
     tools: list[str] = []
     told: list[Told] = []
@@ -41,6 +44,7 @@ class Traveller(msgspec.Struct, frozen=True, kw_only=True):
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     """
+    groups  with references in the place of ids: their agents, managers and blocks
     tools  by reference: the draft of a custom tool, or the name of a built-in one
     notes  what of the source is not in the parcel, and why: for the person who sent it
     """
@@ -48,6 +52,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     agents: list[Traveller]
     blocks: dict[str, Block] = {}
     tools: dict[str, ToolDraft | str] = {}
+    groups: list[Group] = []
     notes: list[str] = []
 
 
@@ -57,6 +62,7 @@ def check(parcel: Parcel) -> None:
         ("agents", len(parcel.agents), limits.PARCEL_AGENTS_MAX),
         ("blocks", len(parcel.blocks), limits.PARCEL_BLOCKS_MAX),
         ("tools", len(parcel.tools), limits.PARCEL_TOOLS_MAX),
+        ("groups", len(parcel.groups), limits.PARCEL_GROUPS_MAX),
         ("messages", sum(len(one.told) for one in parcel.agents), limits.PARCEL_MESSAGES_MAX),
         ("facts", sum(len(one.facts) for one in parcel.agents), limits.PARCEL_FACTS_MAX),
         ("schedules", max((len(one.schedules) for one in parcel.agents), default=0), limits.PARCEL_SCHEDULES_MAX),

@@ -10,9 +10,13 @@ from kelpie.agents.agent import Agent
 from kelpie.agents.create import check_labels, first_message
 from kelpie.agents.scene import Workshop
 from kelpie.agents.scheduling import Mailing
+from kelpie.agents.together.furnishing import plan_managers_tool
 from kelpie.errors import CallerError, Conflict, GuardFailed, LimitExceeded, NotFound
+from kelpie.groups import Group
+from kelpie.groups import records as groups
 from kelpie.moving import limits
 from kelpie.moving.parcel import Parcel, Told, Traveller, check
+from kelpie.sealing import UNSEALED, Seal
 from kelpie.tools import custom, secrets
 from kelpie.tools import limits as tool_limits
 from kelpie.tools.custom import ToolDraft
@@ -73,7 +77,7 @@ async def _plan(
         )
         made.append(agent)
         own = [blocks[ref] for ref in one.blocks]
-        changes.extend(plan_agent(host, agent, one, own, [tool_ids[ref] for ref in one.tools]))
+        changes.extend(plan_agent(host, agent, one, own, [tool_ids[ref] for ref in one.tools], workshop.seal))
         changes.extend(messages.plan_add([first_message(host, agent, own)]))
         renamed = [msgspec.structs.replace(told, ref=host.ids.new("message")) for told in one.told]
         changes.extend(plan_told(tenant, agent.id, renamed, 1))
@@ -81,7 +85,25 @@ async def _plan(
         changes.extend(archival.plan_add(facts, workshop.archive.why("add")))
         for when, mailing in one.schedules:
             changes.extend(schedule(tenant, agent.id, when, mailing))
+    ids = {one.ref: agent.id for one, agent in zip(parcel.agents, made, strict=True)}
+    for group in parcel.groups:
+        changes.extend(await _group(view, host, tenant, group, ids, blocks))
     return made, changes
+
+
+async def _group(
+    view: View, host: Host, tenant: str, group: Group, ids: Mapping[str, str], blocks: Mapping[str, Block]
+) -> Changes:
+    own = msgspec.structs.replace(
+        group,
+        tenant=tenant,
+        id=host.ids.new("group"),
+        agents=[ids[ref] for ref in group.agents],
+        manager=None if group.manager is None else ids[group.manager],
+        blocks=[blocks[ref].id for ref in group.blocks],
+        created_at_ms=host.clock.now_ms(),
+    )
+    return groups.plan_create(own).extend(await plan_managers_tool(view, own))
 
 
 async def _tool(
@@ -99,7 +121,14 @@ async def _tool(
     return record.id, changes
 
 
-def plan_agent(host: Host, agent: Agent, one: Traveller, blocks: Sequence[Block], tool_ids: Sequence[str]) -> Changes:
+def plan_agent(
+    host: Host,
+    agent: Agent,
+    one: Traveller,
+    blocks: Sequence[Block],
+    tool_ids: Sequence[str],
+    seal: Seal = UNSEALED,
+) -> Changes:
     """The agent's row, what is attached to it, and its secrets. The blocks and tools are there, or in the same commit.
 
     Raises InvalidInput, LimitExceeded, Conflict (two blocks of one label).
@@ -114,7 +143,7 @@ def plan_agent(host: Host, agent: Agent, one: Traveller, blocks: Sequence[Block]
     for tool_id in tool_ids:
         changes.extend(agents.plan_attach_tool(agent.tenant, agent.id, tool_id))
     if one.secrets:
-        changes.extend(secrets.plan_replace(host, agent.tenant, agent.id, one.secrets))
+        changes.extend(secrets.plan_replace(host, agent.tenant, agent.id, one.secrets, seal))
     return changes
 
 

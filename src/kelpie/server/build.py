@@ -1,6 +1,7 @@
 """The house, put together: the only place that knows every room."""
 
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -9,40 +10,54 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from kelpie import sealing
 from kelpie.actors import Outbox, Reminders, Silo
 from kelpie.actors import directory as actors_directory
 from kelpie.agents import agent as agents
+from kelpie.agents import batches
+from kelpie.agents.approving import Expiry
+from kelpie.agents.batching import Batching
 from kelpie.agents.inbox import Inbox
 from kelpie.agents.remembering import Remembering
 from kelpie.agents.scene import Workshop
 from kelpie.agents.scheduling import Scheduling
+from kelpie.agents.together.overhearing import Overhearing
+from kelpie.agents.together.talking import Talking
 from kelpie.analyst import migrations as analyst_migrations
 from kelpie.analyst.agent import PLANNER_HANDLE
 from kelpie.analyst.service import Analyst, OpenSource
 from kelpie.analyst.sources.engines import open_source
 from kelpie.api import House, Keys, claims, create_app
 from kelpie.config import Config
-from kelpie.errors import MissingExtra, NotFound
+from kelpie.errors import InvalidInput, MissingExtra, NotFound
 from kelpie.events import CommitGroupEnded, Events
 from kelpie.files import schema as files_schema
 from kelpie.files.processing import Processing
 from kelpie.files.reading.reader import Reader
+from kelpie.groups import schema as groups_schema
+from kelpie.identities import schema as identities_schema
 from kelpie.models import ModelCard, Models, ModelSettings, configured_providers
+from kelpie.models import rows as provider_rows
+from kelpie.models.kinds import provider_of
 from kelpie.models.local import LOCAL_CARD, LocalModel
 from kelpie.people import schema as people_schema
 from kelpie.sandbox import LevelReport, ProcessLevel, Sandbox
+from kelpie.sealing import UNSEALED, Seal
 from kelpie.server import isolation, logs, tooling
 from kelpie.server.metrics import Metrics
 from kelpie.server.planner import Planner
 from kelpie.server.redact import Redactor
-from kelpie.tools import custom
+from kelpie.tenants import Counts, IssuedKeys, Quotas
+from kelpie.tenants import schema as tenants_schema
+from kelpie.tools import custom, secrets
 from kelpie.tools import schema as tools_schema
 from kelpie.tools.mcp import records as mcp_servers
 from kelpie.tools.mcp.jail import Jail
 from kelpie.tools.mcp.programs import OpenProgram
+from kelpie.trajectories import runs
 from kelpie.trajectories import schema as trajectories_schema
-from umi import memory
-from umi.dst import Host
+from umi import archival, memory
+from umi.dst import Host, Rng
 from umi.embed import Embedder
 from umi.errors import StoreReadOnly
 from umi.memory import Archive
@@ -54,14 +69,27 @@ MIGRATIONS = [
     *memory.MIGRATIONS,
     *actors_directory.MIGRATIONS,
     *people_schema.MIGRATIONS,
+    *tenants_schema.MIGRATIONS,
+    *provider_rows.MIGRATIONS,
     *trajectories_schema.MIGRATIONS,
     *tools_schema.MIGRATIONS,
     *files_schema.MIGRATIONS,
+    *identities_schema.MIGRATIONS,
+    *groups_schema.MIGRATIONS,
     *mcp_servers.MIGRATIONS,
     *agents.MIGRATIONS,
+    *batches.MIGRATIONS,
     *analyst_migrations.MIGRATIONS,
     *claims.MIGRATIONS,
 ]
+# What counts as stored by a tenant, as each room sums it.
+STORED_BYTES = (
+    *trajectories_schema.STORED_BYTES,
+    *files_schema.STORED_BYTES,
+    *tools_schema.STORED_BYTES,
+    *archival.STORED_BYTES,
+)
+log = logging.getLogger("kelpie.server")
 DATABASE_NAME = "kelpie.db"
 OpenStore = Callable[[Sequence[Migration], Host, CommitListener], Awaitable[Database]]
 
@@ -76,6 +104,7 @@ class Outside:
     opens_program  starts an MCP server that is a program, in a jail; None: there are none then
     open_source  the data that people ask about
     embedder     finds facts by meaning: "auto" takes MiniLM where it was fetched; None finds by words alone
+    seal         encrypts keys and secrets in the store
     silo         the name under which it claims its actors
     """
 
@@ -86,6 +115,7 @@ class Outside:
     open_source: OpenSource = open_source
     embedder: Embedder | str | None = "auto"
     silo: str = "local"
+    seal: Seal = UNSEALED
 
 
 def real_outside(config: Config, host: Host) -> Outside:
@@ -103,7 +133,15 @@ def real_outside(config: Config, host: Host) -> Outside:
 
     process = ProcessLevel(host)
     sandbox = isolation.levels(process, config, host)
-    return Outside(HttpTransport(), sandbox, open_store, Jail(process, config.mcp_folders))
+    return Outside(
+        HttpTransport(), sandbox, open_store, Jail(process, config.mcp_folders), seal=_seal(config, host.rng)
+    )
+
+
+def _seal(config: Config, rng: Rng) -> Seal:
+    if config.encryption_key is not None:
+        return sealing.of_text(config.encryption_key, rng)
+    return sealing.of_file(config.encryption_key_file or os.path.join(config.data_folder, sealing.KEY_FILE_NAME), rng)
 
 
 class Server:
@@ -131,6 +169,7 @@ class Server:
             sandbox=self.sandbox,
             opens_program=outside.opens_program,
             transport=outside.transport,
+            seal=outside.seal,
         )
         self.metrics = Metrics(self.catalog.builtins)
         self._local = self._register_local()
@@ -141,6 +180,31 @@ class Server:
         self._close_traces: Any = None
         self.events.subscribe(logs.on_event)
         self.events.subscribe(self.metrics.on_event)
+
+    def _open_traces(self) -> None:
+        """Where they go, if anywhere."""
+        if self.config.otlp_endpoint is None:
+            return
+        from kelpie.server.traces import Traces
+
+        traces = Traces(self.config.otlp_endpoint, self.host, self.version)
+        self.events.subscribe(traces.on_event)
+        self._close_traces = traces.close
+
+    async def _open_sealed(self, database: Database) -> None:
+        """Seal what older versions left open, and take up the providers that are rows; one that can't be is left out,
+        and said. Raises CannotUnseal where there is no key."""
+        view, seal = View(database), self.outside.seal
+        seal.make_ready()
+        if seal is not UNSEALED:
+            for plan_seal in (secrets.plan_seal, mcp_servers.plan_seal):
+                if changes := await plan_seal(view, seal):
+                    await database.commit(changes)
+        for row, credentials in await provider_rows.every(view, seal):
+            try:
+                self.models.giving(row.tenant, provider_of(row, credentials))()
+            except InvalidInput as error:
+                log.warning("the provider '%s' of tenant '%s' is left out: %s", row.name, row.tenant, error)
 
     def _register_local(self) -> LocalModel | None:
         """The small model in this process, where its weights were fetched and the extra is installed."""
@@ -179,26 +243,32 @@ class Server:
             archive=archive,
             outbox=Outbox(database, host),
             remembers=not config.strict_letta,
+            approval_ms=config.approval_ms,
+            seal=self.outside.seal,
         )
+        await self._open_sealed(database)
         Remembering(workshop)
+        Overhearing(workshop)
         silo = Silo(self.outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
         inbox, reminders = Inbox(workshop, silo), Reminders(database, host)
-        keys = Keys(config.keys)
-        for tenant in sorted(keys.tenants):
+        Expiry(database, reminders)
+        quotas = Quotas(database, host, Counts(agents.count, runs.count_open, STORED_BYTES))
+        password = config.password if config.secure else None
+        keys = Keys(config.keys, password=password, issued=IssuedKeys(database, host))
+        for tenant in sorted({*keys.tenants, *await quotas.load()}):
             view, builtins = View(database), self.catalog.builtins.values()
             await database.commit(await custom.plan_builtins(view, tenant, host.clock.now_ms(), builtins))
-        if config.otlp_endpoint is not None:
-            from kelpie.server.traces import Traces
-
-            traces = Traces(config.otlp_endpoint, host, self.version)
-            self.events.subscribe(traces.on_event)
-            self._close_traces = traces.close
+        self._open_traces()
+        batching = Batching(database, host, inbox, quotas.room_for_run)
         self.app.state.house = House(
             workshop=workshop,
             inbox=inbox,
+            batching=batching,
             scheduling=Scheduling(database, host, inbox, reminders),
+            talking=Talking(workshop, inbox),
             uploads=Processing(archive, workshop.outbox, Reader(host)),
             keys=keys,
+            quotas=quotas,
             analyst=self.analyst,
             mcp=self.mcp,
             analyst_model=config.analyst_model,
@@ -207,6 +277,7 @@ class Server:
             metrics=self.metrics.text,
             redact=self.redact,
             strict_letta=config.strict_letta,
+            provider_hosts=config.provider_private_hosts,
         )
         silo.start()
         workshop.outbox.start()
@@ -214,6 +285,7 @@ class Server:
             archive.behind.wake()  # an earlier life may have left facts without their vectors
         host.spawn(self._test_sandbox(), "sandbox self-test")
         await inbox.recover()
+        await batching.recover()
         reminders.start()
         host.spawn(claims.sweep(database, host), "forget old keys")
 

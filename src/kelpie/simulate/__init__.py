@@ -13,11 +13,13 @@
     connection.py    the data source: a real SQLite, and everything on the way to it that may fail
     warehouse.py     what it holds, its semantic model, the questions about it and their true answers
     asking.py        people who ask the analyst, and what they were shown
+    conversing.py    people who talk in several conversations of an agent, and what each shows
+    approvals.py     people who are asked whether a tool may run, and what became of their answers
     reminding.py     people who have messages sent later, and how often they were
     nemesis.py       faults as a plan has them
     kinds.py         every kind of fault, by name
     invariants.py    what must hold at every moment
-    promises.py      what must hold after everything has healed; memories.py: of memory;
+    promises.py      what must hold after everything has healed; memories.py: of memory; compactions.py: of summaries;
                      answers.py: of the analyst's answers
     running.py       play(plan) -> Verdict
     shrink.py        the smallest plan that still fails

@@ -52,6 +52,7 @@ class Seen:
     acknowledged_ms: float | None = None
     run_id: str | None = None
     ended: str | None = None  # "completed" or "failed", as the client was told
+    ended_ms: float | None = None  # when it was told that it completed
     final_ids: list[str] = field(default_factory=list)
 
 
@@ -81,6 +82,7 @@ class Clients:
         self.history = History(world.host.clock)
         self.sent: list[Seen] = []
         self.dismissed: dict[int, Outcome] = {}  # agents that somebody deleted, or may have
+        self.thinned: set[int] = set()  # agents of which somebody deleted a conversation, or may have
         self.facts: dict[str, Told] = {}  # by their text
         self.agents: list[str] = []
         self.board = self.log = ""  # blocks that all agents share: one for people, one for tools
@@ -120,6 +122,12 @@ class Clients:
                 "tools": [RING, *MEMORY_TOOLS],
                 "include_base_tools": False,
             }
+            if options.approval_ms is not None:
+                body["tool_rules"] = [{"type": "requires_approval", "tool_name": RING}]
+            if options.window_tokens is not None:
+                body["context_window_limit"] = options.window_tokens
+            if options.compaction is not None:
+                body["compaction_settings"] = {"mode": options.compaction}
             if options.memory is not None:
                 body["metadata"] = {"memory": {"scope": options.memory}}
             self.agents.append((await self.made("POST", "/v1/agents/", body))["id"])
@@ -150,6 +158,8 @@ class Clients:
             return
         for message_id in seen.final_ids:
             self.world.invariants.shown_as_final(message_id, event.lane)
+        if seen.ended == "completed":
+            seen.ended_ms = self.world.loop.virtual_ms
         run = f", run {seen.run_id} {seen.ended or 'goes on'}" if seen.run_id else ""
         self.tell(event, f"{seen.outcome}{run}")
 

@@ -132,6 +132,40 @@ class Draft:
         after_ms = int(self.between(1, 4 * self.spread_ms))
         self.op("remind", agent=self.rng.randint(0, self.options.agents - 1), after_ms=after_ms)
 
+    def approve(self) -> None:
+        """A message whose calls need an answer, which comes at once, late, after the question's time, or never."""
+        assert self.options.approval_ms is not None, "somebody is asked"
+        how, count = self.pick(("tool", "par")), self.rng.randint(1, 2)
+        rings = " ".join(call(how, "ring", what=f"{{id}}.{number}") for number in range(count))
+        self.op(
+            "approve",
+            agent=self.agent(),
+            mode=self.pick(("wait", "stream", "async")),
+            text=f"{rings} [[say:done {{id}}]]",
+            word=self.pick(("yes", "yes", "yes", "no", "nothing")),
+            after_ms=round(self.between(1, 2 * self.options.approval_ms)),
+        )
+
+    def converse(self) -> None:
+        """Several conversations, some of them with one agent: begun, talked in, forked, and a few deleted."""
+        names = [f"talk{number}" for number in range(self.rng.randint(2, 4))]
+        for name in names:
+            self.op("begin", at_ms=self.moment(0.1), name=name, agent=self.agent())
+        for number in range(self.rng.randint(1, 3)):
+            source = self.pick((*names, "main"))
+            names.append(f"fork{number}")
+            self.op("fork", at_ms=self._late(0.2), name=names[-1], source=source, agent=self.agent())
+        for _ in range(self.rng.randint(7, 14)):
+            search = f"{call('tool', 'conversation_search', query='done')} " if self.chance(0.2) else ""
+            slow = f"[[delay_ms:{int(self.between(1, 2_000))}]] " if self.chance(0.4) else ""
+            self.op("talk", at_ms=self._late(0.1), room=self.pick(names), text=f"{search}{slow}[[say:done {{id}}]]")
+        for _ in range(self.rng.randint(0, 2)):
+            self.op("drop", at_ms=self._late(0.5), room=self.pick(names))
+
+    def _late(self, share: float) -> float:
+        """A moment after the first part of the time."""
+        return round(self.begins_ms + self.spread_ms * (share + (1 - share) * self.rng.random()), 1)
+
     def ask(self) -> None:
         """Somebody asks where they work."""
         self.send(text="[[say:let me think]] Where do I work?")
@@ -153,6 +187,10 @@ class Draft:
             parts.append(f"[[think:hmm]] [[pace_ms:{self.rng.randint(1, 30)}]]")
         parts.append(self.pick(("[[say:done {id}]]", "[[n:12]]", "[[say:yes]]")))
         return " ".join(parts)
+
+    def rambling(self) -> str:
+        """Words that take room and mean nothing."""
+        return "so it goes " * self.rng.randint(60, 200)
 
     def rings(self) -> str:
         """One to three calls of the tool that acts outside, one a step."""

@@ -42,6 +42,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     embeds       facts are found by meaning too, as an embedder has it that may fail and lie
     warehouse    a semantic model of a tiny warehouse is registered, for questions to the analyst
     unread       the tool that acts outside is one that nobody read: it runs in a machine of its own
+    window_tokens  of the agents' models, if it is not what these have; `compaction` is the mode in which they meet it
+    approval_ms  the tool that acts outside needs approval, and waits so long for it; nobody is asked if it is None
     backup_at_ms when the disk is backed up, once nothing is going on. What comes after is promised to nobody, and in
                  the end the backup is restored
     """
@@ -60,6 +62,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     embeds: bool = False
     warehouse: bool = False
     unread: bool = False
+    window_tokens: int | None = None
+    compaction: str | None = None
+    approval_ms: int | None = None
     backup_at_ms: float | None = None
 
 

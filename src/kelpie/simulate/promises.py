@@ -10,6 +10,7 @@ from typing import Any
 
 from kelpie.agents.limits import RUN_FENCED_DELAY_MS_MAX
 from kelpie.simulate.clients import Clients, Lost, Reply
+from kelpie.simulate.compactions import Compactions
 from kelpie.simulate.memories import Memories
 from kelpie.simulate.toolbox import file_of
 from kelpie.simulate.world import World
@@ -36,8 +37,18 @@ _ORPHANS = {
     " (SELECT 1 FROM message m WHERE m.tenant = c.tenant AND m.id = c.result_message_id)",
     "placements of no agent": "SELECT key FROM placement p WHERE NOT EXISTS"
     " (SELECT 1 FROM agent a WHERE a.tenant = p.tenant AND a.id = p.key)",
+    "messages that no conversation shows": "SELECT id FROM message m WHERE conversation_id <> '' AND NOT EXISTS"
+    " (SELECT 1 FROM stretch s WHERE s.tenant = m.tenant AND s.agent_id = m.agent_id"
+    " AND s.source_id = m.conversation_id AND m.position BETWEEN s.since AND s.until)",
+    "stretches of no conversation": "SELECT conversation_id FROM stretch s WHERE conversation_id <> '' AND NOT EXISTS"
+    " (SELECT 1 FROM conversation c WHERE c.tenant = s.tenant AND c.id = s.conversation_id)",
+    "conversations of no agent": "SELECT id FROM conversation c WHERE NOT EXISTS"
+    " (SELECT 1 FROM agent a WHERE a.tenant = c.tenant AND a.id = c.agent_id)",
+    "runs of no conversation": "SELECT id FROM run r WHERE conversation_id <> '' AND NOT EXISTS"
+    " (SELECT 1 FROM conversation c WHERE c.tenant = r.tenant AND c.id = r.conversation_id)",
     "blocks attached to nobody": "SELECT block_id FROM block_scope s WHERE NOT EXISTS"
-    " (SELECT 1 FROM agent a WHERE a.tenant = s.tenant AND a.id = s.scope) AND s.scope LIKE 'agent-%'",
+    " (SELECT 1 FROM agent a WHERE a.tenant = s.tenant AND a.id = s.scope) AND NOT EXISTS (SELECT 1 FROM conversation c"
+    " WHERE c.tenant = s.tenant AND c.agent_id || '/' || c.id = s.scope) AND s.scope LIKE 'agent-%'",
     "facts of no agent": "SELECT id FROM fact f WHERE NOT EXISTS"
     " (SELECT 1 FROM agent a WHERE a.tenant = f.tenant AND a.id = f.scope) AND f.scope LIKE 'agent-%'",
     "errands of no agent": "SELECT id FROM outbox o WHERE owner <> '' AND NOT EXISTS"
@@ -45,13 +56,17 @@ _ORPHANS = {
     "files of no agent": "SELECT path FROM workspace_file f WHERE NOT EXISTS"
     " (SELECT 1 FROM agent a WHERE a.tenant = f.tenant AND a.id = f.agent_id)",
     "calls without their audit": "SELECT step_id FROM call c WHERE tool = 'ring' AND json_valid(arguments)"
+    " AND state IN ('intent', 'done', 'interrupted') AND NOT EXISTS (SELECT 1 FROM message m WHERE m.tenant = c.tenant"
+    " AND m.id = c.result_message_id AND instr(m.body, CAST('the call was not made' AS BLOB)))"
     " AND json_type(arguments) = 'object' AND NOT EXISTS (SELECT 1 FROM tool_audit a"
     " WHERE a.tenant = c.tenant AND a.step_id = c.step_id AND a.tool_call_id = c.tool_call_id)",
     "audit that stayed open": "SELECT id FROM tool_audit WHERE state = 'begun'",
     "intents that stayed open": "SELECT step_id FROM call WHERE state = 'intent'",
     "steps that stayed open": "SELECT id FROM step WHERE state = 'intent'",
     "steps without their reply": "SELECT id FROM step s WHERE state = 'done' AND NOT EXISTS"
-    " (SELECT 1 FROM message m WHERE m.tenant = s.tenant AND m.step_id = s.id AND m.role = 'assistant')",
+    " (SELECT 1 FROM message m WHERE m.tenant = s.tenant AND m.step_id = s.id"
+    " AND (m.role = 'assistant' OR s.kind = 'answered' AND m.role = 'tool'"
+    " OR s.kind = 'compaction' AND m.compacted IS NOT NULL))",
 }
 
 
@@ -68,6 +83,7 @@ class Promises:
         await memories.annotations()
         await self._edits_are_linearizable()
         await memories.check()
+        await Compactions(self._world, self._clients, self._breaks).check()
         for number, agent_id in enumerate(self._clients.agents):
             if number in self._clients.dismissed:
                 await self._is_gone(number, agent_id)
@@ -162,16 +178,18 @@ class Promises:
                 self._breaks("messages keep their order", text)
 
     async def _history_is_whole(self, number: int, agent_id: str, history: list[dict[str, Any]]) -> None:
-        sql = "SELECT position, id, run_id, role FROM message WHERE agent_id = ? ORDER BY position"
+        sql = "SELECT position, id, run_id, role, conversation_id FROM message WHERE agent_id = ? ORDER BY position"
         rows = await self._rows(sql, agent_id)
-        if [row[0] for row in rows] != list(range(len(rows))):
+        # What was said in a conversation that is deleted leaves its place empty.
+        if [row[0] for row in rows] != list(range(len(rows))) and number not in self._clients.thinned:
             self._breaks("histories have no gaps", f"agent-{number}: positions {[row[0] for row in rows]}")
         listed = list(dict.fromkeys(one["id"] for one in history))
         # A reply without text and calls has nothing to show.
-        stored = [row[1] for row in rows if row[1] in listed or row[3] != "assistant"]
+        stored = [row[1] for row in rows if row[4] == "" and (row[1] in listed or row[3] != "assistant")]
         if listed != stored:
             self._breaks("list = get = search", f"agent-{number}: the list of messages is not what is stored")
-        runs = [run for run, _ in itertools.groupby(row[2] for row in rows[1:])]
+        # What became of a call that nobody answered is of no run.
+        runs = [run for run, _ in itertools.groupby(row[2] for row in rows[1:] if row[2] is not None)]
         if len(runs) != len(set(runs)):
             self._breaks("turns are serial", f"agent-{number}: messages of different runs are mixed")
 
@@ -200,6 +218,7 @@ class Promises:
         message whose run failed is in view when the next one is handled."""
         sql = (
             "SELECT arguments, state = 'done' AND NOT is_error FROM call WHERE tool = 'ring' AND json_valid(arguments)"
+            " AND state IN ('intent', 'done', 'interrupted')"
         )
         asked: Counter[str] = Counter()
         done: Counter[str] = Counter()

@@ -10,8 +10,10 @@ import msgspec
 
 from kelpie.agents.limits import RUN_RETRY_DELAY_MS_MAX
 from kelpie.simulate.answers import Answers
+from kelpie.simulate.approvals import APPROVE, Approvals
 from kelpie.simulate.asking import QUESTION, Askers
 from kelpie.simulate.clients import Clients
+from kelpie.simulate.conversing import CONVERSING, Conversing
 from kelpie.simulate.nemesis import Nemesis
 from kelpie.simulate.plan import Event, Plan
 from kelpie.simulate.promises import Promises, Unanswered
@@ -69,8 +71,14 @@ class _Run:
         self.moments, self.broken, self.fired = world.story.moments, world.broken, world.faults.fired
         await world.begin()
         clients, nemesis = Clients(world), Nemesis(world)
-        askers, reminders = Askers(clients), Reminders(clients)
-        performers: dict[str, Askers | Reminders] = {QUESTION: askers, REMIND: reminders}
+        askers, reminders, approvals = Askers(clients), Reminders(clients), Approvals(clients)
+        conversing = Conversing(clients)
+        performers: dict[str, Askers | Reminders | Approvals | Conversing] = {
+            **dict.fromkeys(CONVERSING, conversing),
+            QUESTION: askers,
+            REMIND: reminders,
+            APPROVE: approvals,
+        }
         await clients.set_up()
         await askers.set_up()
 
@@ -89,6 +97,7 @@ class _Run:
             clients.forget_since(world.backup.at_ms)
         await self._everything_ends(world)
         outcomes = [seen.outcome for seen in clients.sent] + [asked.outcome for asked in askers.asked]
+        outcomes += conversing.outcomes
         if "unknown" in outcomes:
             # A message whose sender heard nothing is committed again, at its own pace; it is then a run like any other.
             await world.host.clock.sleep(DOUBT_MS)
@@ -97,10 +106,14 @@ class _Run:
             answers = Answers(world, clients, askers)
             await answers.check()
             self._count_answers(world, answers)
+            await approvals.check(world.breaks)  # an agent that waits for an answer takes no message
             await reminders.check(world.breaks)  # first: what is sent until then has to keep the other promises
+            await conversing.check(world.breaks)
             await Promises(world, clients).check()
         self.outcomes |= {"claims": world.invariants.claims, "fenced commits": world.invariants.fenced}
-        self._count(clients, askers)
+        self._count(clients, askers, approvals)
+        for outcome in conversing.outcomes:
+            self.outcomes[f"talk {outcome}"] = self.outcomes.get(f"talk {outcome}", 0) + 1
         await self._close(world)
         self.story = None
 
@@ -140,7 +153,7 @@ class _Run:
             key = f"query {ask.outcome}"
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
 
-    def _count(self, clients: Clients, askers: Askers) -> None:
+    def _count(self, clients: Clients, askers: Askers, approvals: Approvals) -> None:
         for seen in clients.sent:
             key = f"send {seen.outcome}"
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
@@ -149,6 +162,9 @@ class _Run:
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
         for asked in askers.asked:
             key = f"question {asked.outcome}"
+            self.outcomes[key] = self.outcomes.get(key, 0) + 1
+        for said in approvals.asked:
+            key = f"{said.word} {said.outcome}"
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
 
 

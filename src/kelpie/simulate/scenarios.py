@@ -204,6 +204,51 @@ def _reminders_under_crash(draft: Draft) -> None:
     draft.crashes(draft.rng.randint(1, 4), soon_after=[event.at_ms for event in draft.events])
 
 
+def _approvals_under_crash(draft: Draft) -> None:
+    """Tools that need approval, and people who answer late or never, while processes die."""
+    draft.house(silos=draft.pick((1, 1, 2)), agents=draft.rng.randint(1, 3), approval_ms=draft.pick((5_000, 60_000)))
+    for _ in range(draft.rng.randint(3, 8)):
+        draft.approve()
+    draft.ops(draft.rng.randint(0, 4), "send")
+    answers = [event.at_ms + event.args["after_ms"] for event in draft.events if event.kind == "approve"]
+    draft.windows(BAD_STORE, draft.rng.randint(0, 2), low=0.05, high=1.0)
+    draft.crashes(draft.rng.randint(0, 3), soon_after=[event.at_ms for event in draft.events])
+    for moment in answers:
+        if draft.chance(0.5):  # the first commit since: often that of the answer
+            kind, down_ms = draft.pick(("crash.before_commit", "crash.after_commit")), draft.between(50, 4_000)
+            draft.fault(kind, draft.pick(draft.silos), at_ms=round(moment, 1), for_ms=down_ms)
+
+
+def _compaction_under_crash(draft: Draft) -> None:
+    """Windows that hold a few messages, long ones, and models that fail to sum them up."""
+    draft.house(
+        silos=draft.pick((1, 1, 2)),
+        agents=draft.rng.randint(1, 2),
+        window_tokens=draft.pick((4_000, 4_500, 5_500)),
+        compaction=draft.pick(("sliding_window", "all", "self_compact_sliding_window", "self_compact_all")),
+    )
+    for _ in range(draft.rng.randint(7, 12)):
+        draft.send(agent=0 if draft.chance(0.7) else None, text=f"{draft.script()} {draft.rambling()}")
+    draft.windows(
+        "model.context_overflow model.server_error model.cut_stream model.empty_reply",
+        draft.rng.randint(0, 2),
+        low=0.1,
+        high=0.9,
+    )
+    draft.windows(BAD_STORE, draft.rng.randint(0, 2), low=0.05, high=1.0)
+    draft.crashes(draft.rng.randint(1, 4), soon_after=[event.at_ms for event in draft.events if not event.is_fault])
+    draft.ops(2, "list")
+
+
+def _conversations_under_crash(draft: Draft) -> None:
+    """Few agents, several conversations of each, forks of forks, and processes that die in between."""
+    draft.house(silos=draft.pick((1, 1, 2)), agents=draft.rng.randint(1, 2))
+    draft.converse()
+    draft.ops(draft.rng.randint(2, 5), "send")
+    draft.windows(BAD_STORE, draft.rng.randint(0, 2), low=0.05, high=1.0)
+    draft.crashes(draft.rng.randint(1, 3), soon_after=[event.at_ms for event in draft.events if not event.is_fault])
+
+
 def _bad_provider(draft: Draft) -> None:
     draft.house(silos=1, agents=draft.rng.randint(1, 3))
     draft.ops(draft.rng.randint(4, 9), "send send send list")
@@ -282,6 +327,21 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         Scenario("restart-storm", "whatever dies however often, everything ends", _restart_storm),
         Scenario("reminders-under-crash", "a reminder is done once, wherever the crash hits", _reminders_under_crash),
+        Scenario(
+            "approvals-under-crash",
+            "no approval is lost, and none runs twice, wherever the crash hits",
+            _approvals_under_crash,
+        ),
+        Scenario(
+            "compaction-under-crash",
+            "no message is lost to a summary, wherever the crash hits",
+            _compaction_under_crash,
+        ),
+        Scenario(
+            "conversations-under-crash",
+            "a conversation shows exactly its own, wherever the crash hits",
+            _conversations_under_crash,
+        ),
         Scenario("bad-provider", "a model or tool that misbehaves fails its own run at most", _bad_provider),
         Scenario("machine-dies", "a machine that dies in mid-call costs that call and nothing else", _machine_dies),
         Scenario("everything", "all of it at once", _everything),
@@ -292,7 +352,6 @@ SCENARIOS: dict[str, Scenario] = {
 MISSING: dict[str, str] = {
     # umi.storage.postgres is tested on a real server with real processes; silos that share one are what is to come.
     "a postgres primary fails over": "kelpie.server.cluster",
-    "compaction under crash": "kelpie.agents.compaction",
     "a group's round survives its members": "kelpie.agents.groups",
     # A deleted person's conventions go; their conversations, and runs that are under way, are what is to come.
     "a person is deleted while the analyst answers": "kelpie.people.leaving",

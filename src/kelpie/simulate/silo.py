@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from kelpie.agents.limits import APPROVAL_MS_DEFAULT
 from kelpie.config import Config
 from kelpie.server.build import Outside, Server, build
 from kelpie.simulate.connection import SimConnection
@@ -51,6 +52,7 @@ class SiloLife:
         config = Config(
             data_folder="/simulated",
             idle_before_deactivation_ms=machine.options.idle_ms,
+            approval_ms=machine.options.approval_ms or APPROVAL_MS_DEFAULT,
             openai_base_url="http://model/v1",
             anthropic_base_url="http://model",
         )

@@ -14,10 +14,9 @@ from typing import Any
 import msgspec
 
 from kelpie.errors import LimitExceeded, NotPermitted, ToolFailed
-from kelpie.tools import limits, memory
+from kelpie.tools import blocks, limits, memory
 from kelpie.tools.arguments import check_arguments
 from kelpie.tools.tool import ToolContext
-from umi import core
 from umi.entity import Block
 from umi.storage import Changes, View
 from umi.wire.types import ToolSpec
@@ -80,13 +79,13 @@ class Asks:
 
 
 async def _blocks_list(context: ToolContext, _arguments: dict[str, Any]) -> tuple[Any, Changes]:
-    found = await core.of_scope(context.view, context.tenant, context.agent_id)
+    found = await blocks.of(context)
     return [shown(block) for block in found], Changes()
 
 
 async def _blocks_get(context: ToolContext, arguments: dict[str, Any]) -> tuple[Any, Changes]:
     label = memory.text_argument(arguments, "label")
-    return shown(await core.by_label(context.view, context.tenant, context.agent_id, label)), Changes()
+    return shown(await blocks.by_label(context, label)), Changes()
 
 
 async def _archival_search(context: ToolContext, arguments: dict[str, Any]) -> tuple[Any, Changes]:

@@ -9,7 +9,8 @@ import msgspec
 from kelpie.errors import ToolFailed, ToolUnavailable
 from kelpie.sandbox import MINIMUM, LevelName, Sandbox, SandboxCall, SandboxLimits, SandboxResult, Trust
 from kelpie.sandbox.sandbox import Language
-from kelpie.tools import audit, limits, secrets, workspace
+from kelpie.sealing import UNSEALED, Seal
+from kelpie.tools import audit, blocks, limits, secrets, surroundings, workspace
 from kelpie.tools.asks import Asks, shown
 from kelpie.tools.audit import Sandboxed
 from kelpie.tools.secrets import NO_SECRETS, Secrets
@@ -17,7 +18,6 @@ from kelpie.tools.settings import AGENT_STATE, RIGHTS, ToolSettings
 from kelpie.tools.source import CLIENT
 from kelpie.tools.tool import Outcome, ToolContext
 from kelpie.tools.workspace import WorkspaceFile
-from umi import core
 from umi.storage import Changes
 
 # (requirements, language) -> a folder with these packages, made once. Raises ToolFailed, InvalidInput, LimitExceeded.
@@ -50,6 +50,7 @@ class Bench:
     sandbox     where jobs run
     limits      what one call may use, unless its tool says otherwise
     minimum     the level that each trust needs on this server, for the record; the sandbox is what holds to it
+    seal        opens agents' secrets
     folder_for  makes the folder of a tool's packages; None where there are none to be had
     """
 
@@ -60,10 +61,11 @@ class Bench:
         sandbox_limits: SandboxLimits | None = None,
         minimum: Mapping[Trust, LevelName] = MINIMUM,
         folder_for: FolderFor | None = None,
+        seal: Seal = UNSEALED,
     ) -> None:
         self.sandbox = sandbox
         self._minimum = dict(minimum)
-        self._folder_for = folder_for
+        self._folder_for, self._seal = folder_for, seal
         # More than any tool may return never comes here whole: the sandbox cuts it where it arises.
         self._limits = msgspec.structs.replace(
             sandbox_limits or SandboxLimits(), result_chars=limits.TOOL_RETURN_CHARS_MAX
@@ -142,8 +144,8 @@ class Bench:
         """What the model gave, and the parameters it never sees: null where they are not granted."""
         arguments = {**job.arguments, **dict.fromkeys(job.given)}
         if AGENT_STATE in self._capabilities(job, context):
-            blocks = await core.of_scope(context.view, context.tenant, context.agent_id)
-            arguments[AGENT_STATE] = {**context.agent, "memory": {"blocks": [shown(block) for block in blocks]}}
+            seen = [shown(block) for block in await blocks.of(context)]
+            arguments[AGENT_STATE] = {**context.agent, "memory": {"blocks": seen}}
         if self._has_client(job, context):
             del arguments[CLIENT]  # the runner makes it
         return arguments
@@ -162,11 +164,13 @@ class Bench:
         return job.settings.workspace and bool(context.agent_id)
 
     async def _secrets(self, job: Job, context: ToolContext) -> Secrets:
-        """All of its agent's if a person reviewed it and didn't say which, else those that are named."""
+        """Its tenant's and its agent's: all if a person reviewed it and didn't say which, else those that are named."""
         named = job.settings.secrets
         if not context.agent_id or (named is None and job.trust == "untrusted") or named == []:
             return NO_SECRETS
-        kept = (await secrets.of_agent(context.view, context.tenant, context.agent_id)).values
+        of_all = await surroundings.handed(context.view, context.tenant, self._seal)
+        own = await secrets.of_agent(context.view, context.tenant, context.agent_id, self._seal)
+        kept = {**of_all.values, **own.values}
         if named is None:
             return Secrets(kept)
         missing = [name for name in named if name not in kept]

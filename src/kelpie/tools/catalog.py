@@ -74,7 +74,8 @@ def _tool(record: ToolRecord, run: _Run, sandboxed: Sandboxed | None = None) -> 
         return await run(record, context, arguments)
 
     spec = ToolSpec(record.name, record.description, record.json_schema["parameters"])
-    return Tool(spec, call, "outside", record.return_chars_max, record.tool_type, sandboxed)
+    needs_approval = record.settings.needs_approval
+    return Tool(spec, call, "outside", record.return_chars_max, record.tool_type, sandboxed, needs_approval)
 
 
 async def _gone(record: ToolRecord, _context: ToolContext, _arguments: dict[str, Any]) -> Outcome:

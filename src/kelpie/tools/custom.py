@@ -141,6 +141,12 @@ async def ids_of(view: View, tenant: str, names: Sequence[str]) -> list[str]:
     return [found[name] for name in wanted if name in found]
 
 
+async def unknown_names(view: View, tenant: str, names: Sequence[str]) -> list[str]:
+    """Those of `names` that no tool has."""
+    sql = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT name FROM tool WHERE tenant = ?)"
+    return [row[0] for row in await view.fetch(sql, _json(names), tenant)]
+
+
 async def list_tools(
     view: View,
     tenant: str,

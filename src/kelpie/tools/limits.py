@@ -18,6 +18,22 @@ ARGUMENT_PROBLEMS_SHOWN_MAX = 5
 TOOL_TIMEOUT_MS_MIN = 100
 TOOL_TIMEOUT_MS_MAX = 300_000
 
+CONVERSATION_PAGE_MESSAGES = 10  # of conversation_search_date
+HEARTBEAT_PAUSE_MINUTES_DEFAULT = 2
+HEARTBEAT_PAUSE_MINUTES_MAX = 60
+MEMORY_BLOCKS_MAX = 200  # of an agent that makes another by itself
+PATCH_SECTIONS_MAX = 50  # blocks that one call of memory_apply_patch changes
+
+# Of calls from agent to agent.
+CALL_TEXT_BYTES_MAX = 100_000  # of what is said
+CALL_REPLY_BYTES_MAX = 1_000_000  # of what comes back, of all that were asked together
+CALL_AROUND_BYTES = 1_000  # id, name and marks around one of several answers
+CALL_DEADLINE_MS_DEFAULT = 30_000
+CALL_DEADLINE_MS_MAX = 300_000
+CALL_DEPTH_MAX = 5  # agents between a person and the one that is spoken to
+CALLS_IN_FLIGHT_MAX = 10  # answers that one agent waits for at a time
+CALL_AGENTS_MAX = 100  # that one message goes to
+
 CODE_BYTES_MAX = 500_000  # of one call of run_code
 
 SECRETS_PER_AGENT_MAX = 100
@@ -41,6 +57,7 @@ COLLECTIONS_PER_AGENT_MAX = 20
 ASKS_PER_CALL_MAX = 100  # of the server, by one call of a tool
 ASK_ANSWER_BYTES_MAX = 1_000_000
 
+AUDIT_TOOL_CHARS_MAX = 200  # an MCP server's own names may be longer
 AUDIT_REFUSAL_CHARS_MAX = 1_000
 AUDIT_NETWORK_LINES_MAX = 20
 AUDIT_NETWORK_LINE_CHARS_MAX = 300

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from kelpie.errors import LimitExceeded, ToolFailed
-from kelpie.tools import collections
+from kelpie.tools import blocks, collections
+from kelpie.tools import limits as tool_limits
 from kelpie.tools.tool import Outcome, Tool, ToolContext
 from kelpie.trajectories import limits as trajectory_limits
 from kelpie.trajectories import messages
@@ -15,10 +16,10 @@ from umi.entity import Block
 from umi.memory import Draft
 from umi.wire.types import ToolSpec
 
-_LABEL = {"type": "string", "description": "The label of the memory block, for example human or persona."}
+LABEL = {"type": "string", "description": "The label of the memory block, for example human or persona."}
 
 
-def _spec(name: str, description: str, properties: dict[str, Any], required: list[str]) -> ToolSpec:
+def spec_of(name: str, description: str, properties: dict[str, Any], required: list[str]) -> ToolSpec:
     return ToolSpec(name, description, {"type": "object", "properties": properties, "required": required})
 
 
@@ -30,12 +31,13 @@ def text_argument(arguments: dict[str, Any], name: str) -> str:
     return value
 
 
-def _whole_number(arguments: dict[str, Any], name: str, default: int, maximum: int) -> int:
+def whole_number(arguments: dict[str, Any], name: str, default: int, maximum: int, *, at_least: int = 1) -> int:
+    """A whole number that may be left out. Raises ToolFailed."""
     value = arguments.get(name)
     if value is None:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
-        raise ToolFailed(f"the argument '{name}' must be a whole number from 1 to {maximum}, not {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or not at_least <= value <= maximum:
+        raise ToolFailed(f"the argument '{name}' must be a whole number from {at_least} to {maximum}, not {value!r}")
     return value
 
 
@@ -65,14 +67,16 @@ def told_between(since_ms: int | None, until_ms: int | None) -> dict[str, Any] |
     return {"valid_from": given} if given else None
 
 
-async def _writable(context: ToolContext, label: str) -> Block:
-    block = await core.by_label(context.view, context.tenant, context.agent_id, label)
+async def writable(context: ToolContext, label: str) -> Block:
+    """The agent's block of this label. Raises NotFound, ToolFailed if it is read-only."""
+    block = await blocks.by_label(context, label)
     if block.read_only:
         raise ToolFailed(f"block '{label}' is read-only")
     return block
 
 
-def _edited(context: ToolContext, block: Block, value: str) -> Outcome:
+def edited(context: ToolContext, block: Block, value: str) -> Outcome:
+    """The block with another value, planned. Raises LimitExceeded, InvalidInput."""
     new = msgspec.structs.replace(block, value=value)
     changes = core.plan_update(block, new, context.host.clock.now_ms())
     size = f"{len(value):,} of {block.limit_chars:,} characters"
@@ -84,7 +88,7 @@ async def _core_memory_append(context: ToolContext, arguments: dict[str, Any]) -
     changes = await core.plan_append(
         context.view,
         context.tenant,
-        context.agent_id,
+        await blocks.scope_for(context, label),
         label,
         content,
         block_id=context.host.ids.new("block"),
@@ -94,7 +98,7 @@ async def _core_memory_append(context: ToolContext, arguments: dict[str, Any]) -
 
 
 async def _core_memory_replace(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
-    block = await _writable(context, text_argument(arguments, "label"))
+    block = await writable(context, text_argument(arguments, "label"))
     old, new = text_argument(arguments, "old_content"), text_argument(arguments, "new_content")
     if not old or old not in block.value:
         raise ToolFailed(f"old_content {old[:200]!r} is not in block '{block.label}'; it must match exactly")
@@ -102,29 +106,29 @@ async def _core_memory_replace(context: ToolContext, arguments: dict[str, Any]) 
     size = len(block.value) + block.value.count(old) * (len(new) - len(old))
     if size > block.limit_chars:
         raise LimitExceeded(f"the value of block '{block.label}'", size, block.limit_chars, "characters")
-    return _edited(context, block, block.value.replace(old, new))
+    return edited(context, block, block.value.replace(old, new))
 
 
 async def _memory_insert(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
-    block = await _writable(context, text_argument(arguments, "label"))
+    block = await writable(context, text_argument(arguments, "label"))
     text = text_argument(arguments, "new_string")
     lines = block.value.split("\n") if block.value else []
     line = arguments.get("insert_line", -1)
     if not isinstance(line, int) or isinstance(line, bool) or not -1 <= line <= len(lines):
         raise ToolFailed(f"insert_line must be from 0 to {len(lines)}, or -1 for the end, not {line!r}")
     at = len(lines) if line == -1 else line
-    return _edited(context, block, "\n".join([*lines[:at], *text.split("\n"), *lines[at:]]))
+    return edited(context, block, "\n".join([*lines[:at], *text.split("\n"), *lines[at:]]))
 
 
 async def _memory_replace(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
-    block = await _writable(context, text_argument(arguments, "label"))
+    block = await writable(context, text_argument(arguments, "label"))
     old, new = text_argument(arguments, "old_string"), text_argument(arguments, "new_string")
     occurrences = block.value.count(old) if old else 0
     if occurrences != 1:
         raise ToolFailed(
             f"old_string {old[:200]!r} occurs {occurrences} times in block '{block.label}'; it must occur exactly once"
         )
-    return _edited(context, block, block.value.replace(old, new))
+    return edited(context, block, block.value.replace(old, new))
 
 
 async def _archival_memory_insert(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
@@ -153,7 +157,7 @@ async def found_facts(context: ToolContext, arguments: dict[str, Any]) -> list[d
         context.tenant,
         await collections.searched(context.view, context.tenant, context.agent_id),
         text_argument(arguments, "query"),
-        limit=_whole_number(arguments, "top_k", limits.MEMORY_RECALL_LIMIT_DEFAULT, limits.MEMORY_RECALL_LIMIT_MAX),
+        limit=whole_number(arguments, "top_k", limits.MEMORY_RECALL_LIMIT_DEFAULT, limits.MEMORY_RECALL_LIMIT_MAX),
         tags=_texts(arguments, "tags"),
         match_all_tags=mode == "all",
         filters=told_between(_moment_ms(arguments, "start_datetime"), _moment_ms(arguments, "end_datetime")),
@@ -176,7 +180,7 @@ async def found_messages(context: ToolContext, arguments: dict[str, Any]) -> lis
         context.tenant,
         context.agent_id,
         text_argument(arguments, "query"),
-        limit=_whole_number(arguments, "limit", 10, trajectory_limits.MESSAGE_SEARCH_RESULTS_MAX),
+        limit=whole_number(arguments, "limit", 10, trajectory_limits.MESSAGE_SEARCH_RESULTS_MAX),
         roles=roles,
         since_ms=since_ms,
         until_ms=until_ms,
@@ -186,6 +190,18 @@ async def found_messages(context: ToolContext, arguments: dict[str, Any]) -> lis
 
 async def _conversation_search(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
     return _results(await found_messages(context, arguments))
+
+
+async def _conversation_search_date(context: ToolContext, arguments: dict[str, Any]) -> Outcome:
+    """The same within a span, page by page: what agents of an older kind know it as."""
+    for name in ("start_date", "end_date"):
+        text_argument(arguments, name)
+    size = tool_limits.CONVERSATION_PAGE_MESSAGES
+    pages = trajectory_limits.MESSAGE_SEARCH_RESULTS_MAX // size
+    page = whole_number(arguments, "page", 0, pages - 1, at_least=0)
+    asked: dict[str, Any] = {name: arguments[name] for name in ("query", "start_date", "end_date") if name in arguments}
+    found = await found_messages(context, {**asked, "limit": (page + 1) * size})
+    return _results(found[page * size :])
 
 
 def _results(found: list[dict[str, Any]]) -> Outcome:
@@ -206,21 +222,21 @@ _DATE = {"type": "string", "description": "ISO 8601 date or time, for example 20
 
 MEMORY_TOOLS: tuple[Tool, ...] = (
     Tool(
-        _spec(
+        spec_of(
             "core_memory_append",
             "Append a line to a block of core memory. The block is created if there is none with this label.",
-            {"label": _LABEL, "content": {"type": "string", "description": "What to add."}},
+            {"label": LABEL, "content": {"type": "string", "description": "What to add."}},
             ["label", "content"],
         ),
         _core_memory_append,
         "store",
     ),
     Tool(
-        _spec(
+        spec_of(
             "core_memory_replace",
             "Replace a text in a block of core memory. To delete it, give an empty new_content.",
             {
-                "label": _LABEL,
+                "label": LABEL,
                 "old_content": {"type": "string", "description": "The text to replace; it must match exactly."},
                 "new_content": {"type": "string", "description": "What to write in its place."},
             },
@@ -230,11 +246,11 @@ MEMORY_TOOLS: tuple[Tool, ...] = (
         "store",
     ),
     Tool(
-        _spec(
+        spec_of(
             "memory_insert",
             "Insert text into a block of core memory, after a given line or at the end.",
             {
-                "label": _LABEL,
+                "label": LABEL,
                 "new_string": {"type": "string", "description": "The text to insert."},
                 "insert_line": {
                     "type": "integer",
@@ -247,11 +263,11 @@ MEMORY_TOOLS: tuple[Tool, ...] = (
         "store",
     ),
     Tool(
-        _spec(
+        spec_of(
             "memory_replace",
             "Replace a text that occurs exactly once in a block of core memory.",
             {
-                "label": _LABEL,
+                "label": LABEL,
                 "old_string": {"type": "string", "description": "The text to replace; it must match exactly."},
                 "new_string": {"type": "string", "description": "What to write in its place."},
             },
@@ -261,7 +277,7 @@ MEMORY_TOOLS: tuple[Tool, ...] = (
         "store",
     ),
     Tool(
-        _spec(
+        spec_of(
             "archival_memory_insert",
             "Remember a fact in long-term memory, where archival_memory_search finds it again.",
             {"content": {"type": "string", "description": "The fact, as one self-contained text."}, "tags": _TAGS},
@@ -271,7 +287,7 @@ MEMORY_TOOLS: tuple[Tool, ...] = (
         "store",
     ),
     Tool(
-        _spec(
+        spec_of(
             "archival_memory_search",
             "Search long-term memory. Returns the best matches with their dates.",
             {
@@ -288,7 +304,7 @@ MEMORY_TOOLS: tuple[Tool, ...] = (
         "store",
     ),
     Tool(
-        _spec(
+        spec_of(
             "conversation_search",
             "Search the whole conversation with the user, also what is no longer in view.",
             {
@@ -304,7 +320,22 @@ MEMORY_TOOLS: tuple[Tool, ...] = (
         "store",
     ),
     Tool(
-        _spec(
+        spec_of(
+            "conversation_search_date",
+            "Search the conversation with the user within a span of time, a page of results at a time.",
+            {
+                "query": {"type": "string", "description": "What to look for."},
+                "start_date": _DATE,
+                "end_date": _DATE,
+                "page": {"type": "integer", "description": "Which page of the results; 0 (default) is the first."},
+            },
+            ["query", "start_date", "end_date"],
+        ),
+        _conversation_search_date,
+        "store",
+    ),
+    Tool(
+        spec_of(
             "send_message",
             "Send a message to the user. This ends your turn.",
             {"message": {"type": "string", "description": "What the user reads."}},

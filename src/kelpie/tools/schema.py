@@ -66,4 +66,30 @@ MIGRATIONS = [
         CREATE INDEX agent_collection_collection ON agent_collection (tenant, collection_id);
         """,
     ),
+    # Calls of MCP servers are audited too; "" for what ran in a sandbox.
+    Migration("kelpie.tools", 5, "ALTER TABLE tool_audit ADD COLUMN server TEXT NOT NULL DEFAULT ''"),
+    # surroundings.py: what all custom tools of a tenant are handed.
+    Migration(
+        "kelpie.tools",
+        6,
+        """
+        CREATE TABLE sandbox_config (
+            seq INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL, id TEXT NOT NULL, settings TEXT NOT NULL,
+            created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
+            UNIQUE (tenant) -- of one kind there is one
+        ) STRICT;
+        CREATE TABLE sandbox_variable (
+            seq INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL, id TEXT NOT NULL, config_id TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+            description TEXT, created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
+            UNIQUE (tenant, id), UNIQUE (tenant, name)
+        ) STRICT;
+        """,
+    ),
 ]
+# How much of the store a tenant's own tools and its agents' workspaces take.
+STORED_BYTES = (
+    "SELECT sum(bytes) FROM workspace_file WHERE tenant = ?",
+    "SELECT sum(octet_length(source_code)) FROM tool WHERE tenant = ?",
+)

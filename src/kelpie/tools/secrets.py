@@ -1,6 +1,6 @@
 """An agent's secrets: variables that its custom tools are handed by name. They go in, and come out inside a sandbox.
 
-No read of the API, no log and no trajectory shows a value; the database file holds them as they are.
+No read of the API, no log and no trajectory shows a value, and the store holds them sealed.
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kelpie.errors import InvalidInput, LimitExceeded
+from kelpie.sealing import PREFIX, UNSEALED, Seal
 from kelpie.tools import limits
 from umi.dst import Host
 from umi.storage import Changes, View
@@ -32,6 +33,7 @@ class Secrets:
 
 
 NO_SECRETS = Secrets()
+_PLAIN = "SELECT tenant, agent_id, name, value FROM agent_secret WHERE value != '' AND NOT value GLOB ?"
 # Rows of SecretName, of agents whose ids are a JSON list.
 NAMES = (
     "SELECT id, agent_id, name, updated_at_ms FROM agent_secret WHERE tenant = ? AND agent_id IN"
@@ -68,7 +70,7 @@ def check(values: Mapping[str, str]) -> Secrets:
     return Secrets(dict(values))
 
 
-def plan_replace(host: Host, tenant: str, agent_id: str, secrets: Secrets) -> Changes:
+def plan_replace(host: Host, tenant: str, agent_id: str, secrets: Secrets, seal: Seal = UNSEALED) -> Changes:
     """Make these all of the agent's secrets. They went through `check`."""
     now_ms = host.clock.now_ms()
     changes = plan_forget_agent(tenant, agent_id)
@@ -79,7 +81,7 @@ def plan_replace(host: Host, tenant: str, agent_id: str, secrets: Secrets) -> Ch
             agent_id,
             name,
             host.ids.new("agent-env"),
-            value,
+            seal.sealed(value, *_about(tenant, agent_id, name)),
             now_ms,
         )
     return changes
@@ -89,10 +91,25 @@ def plan_forget_agent(tenant: str, agent_id: str) -> Changes:
     return Changes().write("DELETE FROM agent_secret WHERE tenant = ? AND agent_id = ?", tenant, agent_id)
 
 
-async def of_agent(view: View, tenant: str, agent_id: str) -> Secrets:
-    """All of an agent's secrets, for a sandbox alone."""
+async def of_agent(view: View, tenant: str, agent_id: str, seal: Seal = UNSEALED) -> Secrets:
+    """All of an agent's secrets, for a sandbox alone. Raises CannotUnseal."""
     rows = await view.fetch("SELECT name, value FROM agent_secret WHERE tenant = ? AND agent_id = ?", tenant, agent_id)
-    return Secrets(dict(rows))
+    return Secrets({name: seal.opened(value, *_about(tenant, agent_id, name)) for name, value in rows})
+
+
+async def plan_seal(view: View, seal: Seal) -> Changes:
+    """Seal what older versions, and an import, left as it was: no byte of it stays. Nothing to do is no change."""
+    rows = await view.fetch(_PLAIN, f"{PREFIX}*")
+    changes = Changes(scrub=bool(rows))
+    for tenant, agent_id, name, value in rows:
+        kept = seal.sealed(value, *_about(tenant, agent_id, name))
+        sql = "UPDATE agent_secret SET value = ? WHERE tenant = ? AND agent_id = ? AND name = ? AND value = ?"
+        changes.write(sql, kept, tenant, agent_id, name, value)
+    return changes
+
+
+def _about(tenant: str, agent_id: str, name: str) -> tuple[str, ...]:
+    return tenant, "agent_secret", agent_id, name
 
 
 def hidden(text: str, secrets: Secrets) -> str:

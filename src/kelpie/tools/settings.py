@@ -34,6 +34,7 @@ class ToolSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     secrets       names of its agent's secrets it is handed; None for all of them if reviewed, for none if untrusted
     capabilities  some of CAPABILITIES; None for agent_state if reviewed, for nothing if untrusted
     workspace     whether it works on its agent's files
+    needs_approval  a person is asked before each call
     """
 
     trust: ChosenTrust = "reviewed"
@@ -43,6 +44,7 @@ class ToolSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     secrets: list[str] | None = None
     capabilities: list[str] | None = None
     workspace: bool = False
+    needs_approval: bool = False
 
     @property
     def granted(self) -> frozenset[str]:

@@ -32,7 +32,8 @@ async def chat_lines(view: View, tenant: str, *, agent_ids: list[str] | None = N
 
 
 async def _line(view: View, run: Run) -> dict[str, Any] | None:
-    done = [step for step in await steps.of_run(view, run.tenant, run.id) if step.state == "done"]
+    made = await steps.of_run(view, run.tenant, run.id)
+    done = [step for step in made if step.state == "done" and step.kind == "reply"]
     if not done:
         return None
     request = msgspec.json.decode(await content.get(view, run.tenant, done[-1].request))
@@ -42,7 +43,7 @@ async def _line(view: View, run: Run) -> dict[str, Any] | None:
     return {
         "messages": [*_sent(request), *(chat_message(one.body) for one in _replies(written, run))],
         "tools": _tools(request),
-        "metadata": _metadata(run, done),
+        "metadata": _metadata(run, made[0], done),
     }
 
 
@@ -124,7 +125,7 @@ def chat_message(body: Message) -> dict[str, Any]:
     return said
 
 
-def _metadata(run: Run, done: list[Step]) -> dict[str, Any]:
+def _metadata(run: Run, first: Step, done: list[Step]) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "agent_id": run.agent_id,
@@ -136,8 +137,14 @@ def _metadata(run: Run, done: list[Step]) -> dict[str, Any]:
         "prompt_tokens": sum(step.usage.prompt_tokens for step in done),
         "completion_tokens": sum(step.usage.completion_tokens for step in done),
         "created_at_ms": run.created_at_ms,
-        **_memory(done[0]),
+        **_memory(first),
+        **_tokens(done[-1]),
     }
+
+
+def _tokens(last: Step) -> dict[str, Any]:
+    """What the backend said of the tokens of the last call, whose messages these are, where that was kept."""
+    return {"tokens": last.tokens} if last.tokens is not None else {}
 
 
 def _memory(first: Step) -> dict[str, Any]:

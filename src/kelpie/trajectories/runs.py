@@ -9,10 +9,13 @@ from kelpie.trajectories import limits
 from kelpie.trajectories.records import OPEN_STATUSES, Run, RunInput, RunOptions, RunStatus, StopReason
 from umi.storage import Changes, Page, Row, View, paged
 
-_COLUMNS = "tenant, id, agent_id, status, stop_reason, input, options, error, created_at_ms, completed_at_ms, attempt"
+_COLUMNS = (
+    "tenant, id, agent_id, status, stop_reason, input, options, error, created_at_ms, completed_at_ms, attempt,"
+    " conversation_id"
+)
 _INSERT = (
-    "INSERT INTO run (tenant, id, agent_id, status, input, options, background, created_at_ms)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO run (tenant, id, agent_id, status, input, options, background, created_at_ms, conversation_id,"
+    " group_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # A run that has begun comes first, also before one that was committed earlier and not heard of until later.
 _IN_TURN = "ORDER BY status = 'created', seq"
@@ -32,14 +35,19 @@ _END = (
     "UPDATE run SET status = ?, stop_reason = ?, error = ?, completed_at_ms = ?"
     " WHERE tenant = ? AND id = ? AND status IN ('created', 'running')"
 )
+_WITHDRAWN = (
+    "UPDATE run SET status = 'cancelled', stop_reason = 'cancelled'"
+    " WHERE tenant = ? AND id = ? AND stop_reason = 'requires_approval'"
+)
 # The name is free, or it was given so long ago that this is another message.
 _NAME = (
-    "INSERT INTO run_otid VALUES (?, ?, ?, ?, ?) ON CONFLICT (tenant, agent_id, otid) DO UPDATE"
-    " SET run_id = excluded.run_id, accepted_at_ms = excluded.accepted_at_ms WHERE run_otid.accepted_at_ms < ?"
+    "INSERT INTO run_otid (tenant, agent_id, conversation_id, otid, run_id, accepted_at_ms) VALUES (?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (tenant, agent_id, conversation_id, otid) DO UPDATE SET run_id = excluded.run_id,"
+    " accepted_at_ms = excluded.accepted_at_ms WHERE run_otid.accepted_at_ms < ?"
 )
 _NAMED = (
-    "SELECT otid, run_id FROM run_otid WHERE tenant = ? AND agent_id = ? AND accepted_at_ms >= ?"
-    " AND otid IN (SELECT value FROM json_each(?)) ORDER BY otid"
+    "SELECT otid, run_id FROM run_otid WHERE tenant = ? AND agent_id = ? AND conversation_id = ?"
+    " AND accepted_at_ms >= ? AND otid IN (SELECT value FROM json_each(?)) ORDER BY otid"
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -60,6 +68,7 @@ def run_from_row(row: Row) -> Run:
         created_at_ms=row[8],
         completed_at_ms=row[9],
         attempt=row[10],
+        conversation_id=row[11],
     )
 
 
@@ -75,7 +84,7 @@ def plan_accept(run: Run) -> Changes:
     itself, so that a commit which is made again meets Conflict, the run, and not its own names.
     """
     assert run.status == "created"
-    assert 1 <= len(run.input) <= limits.RUN_INPUT_MESSAGES_MAX
+    assert (run.options.compact is None) <= len(run.input) <= limits.RUN_INPUT_MESSAGES_MAX
     changes = Changes().write(
         _INSERT,
         run.tenant,
@@ -86,10 +95,13 @@ def plan_accept(run: Run) -> Changes:
         _encode(run.options),
         int(run.options.background),
         run.created_at_ms,
+        run.conversation_id,
+        run.options.group_id,
     )
     for otid in _otids(run):
         since_ms = run.created_at_ms - limits.RUN_OTID_MS_MAX
-        changes.guard("otid", _NAME, run.tenant, run.agent_id, otid, run.id, run.created_at_ms, since_ms)
+        named = (run.tenant, run.agent_id, run.conversation_id, otid, run.id, run.created_at_ms)
+        changes.guard("otid", _NAME, *named, since_ms)
     return changes
 
 
@@ -104,7 +116,8 @@ async def accepted_as(view: View, run: Run) -> str | None:
     """
     since_ms = run.created_at_ms - limits.RUN_OTID_MS_MAX
     otids = _otids(run)
-    rows = await view.fetch(_NAMED, run.tenant, run.agent_id, since_ms, msgspec.json.encode(otids).decode())
+    asked = (run.tenant, run.agent_id, run.conversation_id, since_ms, msgspec.json.encode(otids).decode())
+    rows = await view.fetch(_NAMED, *asked)
     if not rows:
         return None
     otid, run_id = str(rows[0][0]), str(rows[0][1])
@@ -114,9 +127,18 @@ async def accepted_as(view: View, run: Run) -> str | None:
         raise Conflict(
             f"a message of the otid '{otid}' was accepted before; the record of its run was deleted"
         ) from None
-    if [(one.otid, one.body) for one in earlier.input] != [(one.otid, one.body) for one in run.input]:
+    if [(one.otid, one.body, one.answers) for one in earlier.input] != [
+        (one.otid, one.body, one.answers) for one in run.input
+    ]:
         raise Conflict(f"the otid '{otid}' was given to another message, in run '{run_id}'; give each message its own")
     return run_id
+
+
+async def named(view: View, tenant: str, agent_id: str, conversation_id: str, otid: str) -> str | None:
+    """The run that took in a message of this name in a conversation lately."""
+    asked = (tenant, agent_id, conversation_id, 0, msgspec.json.encode([otid]).decode())
+    rows = await view.fetch(_NAMED, *asked)
+    return str(rows[0][1]) if rows else None
 
 
 def plan_start(run: Run) -> Changes:
@@ -137,6 +159,17 @@ def plan_end(
     assert status not in OPEN_STATUSES
     packed = msgspec.msgpack.encode(error) if error else None
     return Changes().guard("run", _END, status, stop_reason, packed, now_ms, run.tenant, run.id)
+
+
+def plan_leave_group(tenant: str, group_id: str) -> Changes:
+    """What was said in a group is from now on its agents' alone."""
+    sql = "UPDATE run SET group_id = NULL WHERE tenant = ? AND group_id = ?"
+    return Changes().write(sql, tenant, group_id)
+
+
+def plan_withdrawn(tenant: str, run_id: str) -> Changes:
+    """A run that ended with a question counts as cancelled, as the question was taken back."""
+    return Changes().write(_WITHDRAWN, tenant, run_id)
 
 
 def plan_delete(tenant: str, run_id: str) -> Changes:
@@ -169,6 +202,13 @@ async def open_runs_of(view: View, tenant: str, agent_id: str) -> list[Run]:
     return [run_from_row(row) for row in await view.fetch(_OPEN_OF_AGENT, tenant, agent_id)]
 
 
+async def count_open(view: View, tenant: str) -> int:
+    """How many runs of a tenant have been acknowledged and have not ended."""
+    row = await view.one("SELECT count(*) FROM run WHERE status IN ('created', 'running') AND tenant = ?", tenant)
+    assert row is not None
+    return int(row[0])
+
+
 async def list_runs(
     view: View,
     tenant: str,
@@ -178,6 +218,7 @@ async def list_runs(
     statuses: list[str] | None = None,
     stop_reason: str | None = None,
     background: bool | None = None,
+    conversation_id: str | None = None,
 ) -> list[Run]:
     """A page of runs by the time they were acknowledged."""
     select, params = f"SELECT {_COLUMNS} FROM run WHERE tenant = ?", [tenant]
@@ -190,5 +231,9 @@ async def list_runs(
         params.append(stop_reason)
     if background is not None:
         select += f" AND background = {int(background)}"
+    if conversation_id is not None:
+        # The second term lets the index over conversations serve it, which leaves out agents' main ones.
+        select += " AND conversation_id = ?" + (" AND conversation_id <> ''" if conversation_id else "")
+        params.append(conversation_id)
     sql, bound = paged(select, params, page, table="run", tenant=tenant)
     return [run_from_row(row) for row in await view.fetch(sql, *bound)]

@@ -95,13 +95,80 @@ MIGRATIONS = [
         7,
         "ALTER TABLE step ADD COLUMN feedback TEXT; ALTER TABLE step ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';",
     ),
+    # Conversations of an agent beside its main one, which is ''. A stretch is a part of the agent's messages that a
+    # conversation shows: those of one source within two positions, both included; several if it was forked.
+    Migration(
+        "kelpie.trajectories",
+        8,
+        """
+        CREATE TABLE conversation (
+            seq INTEGER PRIMARY KEY,
+            tenant TEXT NOT NULL, id TEXT NOT NULL, agent_id TEXT NOT NULL, summary TEXT, model TEXT,
+            settings BLOB, context_window_tokens INTEGER, description TEXT, hidden INTEGER NOT NULL,
+            archived_at_ms INTEGER, created_at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL,
+            last_message_at_ms INTEGER,
+            UNIQUE (tenant, id)
+        ) STRICT;
+        CREATE INDEX conversation_agent ON conversation (tenant, agent_id, seq);
+        CREATE TABLE stretch (
+            tenant TEXT NOT NULL, agent_id TEXT NOT NULL, conversation_id TEXT NOT NULL, since INTEGER NOT NULL,
+            until INTEGER NOT NULL, source_id TEXT NOT NULL,
+            PRIMARY KEY (tenant, agent_id, conversation_id, since)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX stretch_source ON stretch (tenant, agent_id, source_id);
+
+        ALTER TABLE message ADD COLUMN conversation_id TEXT NOT NULL DEFAULT '';
+        CREATE INDEX message_conversation ON message (tenant, agent_id, conversation_id, position);
+        ALTER TABLE run ADD COLUMN conversation_id TEXT NOT NULL DEFAULT '';
+        CREATE INDEX run_conversation ON run (tenant, conversation_id, seq) WHERE conversation_id <> '';
+
+        CREATE TABLE run_otid_by_conversation (
+            tenant TEXT NOT NULL, agent_id TEXT NOT NULL, conversation_id TEXT NOT NULL, otid TEXT NOT NULL,
+            run_id TEXT NOT NULL, accepted_at_ms INTEGER NOT NULL,
+            PRIMARY KEY (tenant, agent_id, conversation_id, otid)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO run_otid_by_conversation
+            SELECT tenant, agent_id, '', otid, run_id, accepted_at_ms FROM run_otid;
+        DROP TABLE run_otid;
+        ALTER TABLE run_otid_by_conversation RENAME TO run_otid;
+        """,
+    ),
+    # Summaries: what each stands for, and the way to a conversation's newest. A step may be the making of one.
+    Migration(
+        "kelpie.trajectories",
+        9,
+        """
+        ALTER TABLE message ADD COLUMN compacted BLOB;
+        CREATE INDEX message_summary ON message (tenant, agent_id, conversation_id, position)
+            WHERE compacted IS NOT NULL;
+        ALTER TABLE step ADD COLUMN kind TEXT NOT NULL DEFAULT 'reply';
+        """,
+    ),
+    # The group whose turn a run is.
+    Migration(
+        "kelpie.trajectories",
+        10,
+        """
+        ALTER TABLE run ADD COLUMN group_id TEXT;
+        CREATE INDEX run_group ON run (tenant, group_id, seq) WHERE group_id IS NOT NULL;
+        """,
+    ),
+    # What the backend said of the tokens of a reply, where its sender wanted that kept.
+    Migration("kelpie.trajectories", 11, "ALTER TABLE step ADD COLUMN tokens BLOB"),
 ]
+
+# How much of the store a tenant's trajectories take, as far as it is theirs to make less.
+STORED_BYTES = (
+    "SELECT sum(octet_length(body)) FROM message WHERE tenant = ?",
+    "SELECT sum(octet_length(input)) FROM run WHERE tenant = ?",
+    "SELECT sum(octet_length(body)) FROM content WHERE tenant = ?",
+)
 
 
 def of_agent_deleted(tenant: str, agent_id: str) -> list[tuple[str, tuple[str, str]]]:
     """The statements that remove an agent's trajectory. Contents stay: other agents may share them."""
     text = "DELETE FROM message_text WHERE rowid IN (SELECT seq FROM message WHERE tenant = ? AND agent_id = ?)"
-    tables = ("message", "call", "step", "run", "run_otid")
+    tables = ("message", "call", "step", "run", "run_otid", "conversation", "stretch")
     return [
         (text, (tenant, agent_id)),
         *((f"DELETE FROM {table} WHERE tenant = ? AND agent_id = ?", (tenant, agent_id)) for table in tables),

@@ -7,16 +7,17 @@ import msgspec
 
 from kelpie.errors import NotFound
 from kelpie.trajectories.content import HASH_BYTES
-from kelpie.trajectories.records import Call, Feedback, Recall, RememberedTurn, Step, Told
+from kelpie.trajectories.records import Call, Feedback, Recall, RememberedTurn, Step, Tokens, Told
 from umi.storage import Changes, Page, Row, View, paged
 from umi.wire.types import Usage
 
 _COLUMNS = (
     "tenant, id, run_id, agent_id, number, state, model, provider, provider_type, model_name, model_version,"
     " context_window_tokens, finish, stop_reason, error, usage, request, response, provider_request_id,"
-    " started_at_ms, model_duration_ms, completed_at_ms, recalled, remembered, instead_of, told, feedback, tags"
+    " started_at_ms, model_duration_ms, completed_at_ms, recalled, remembered, instead_of, told, feedback, tags, kind,"
+    " tokens"
 )
-_INSERT = f"INSERT INTO step ({_COLUMNS}) VALUES ({', '.join('?' * 28)})"
+_INSERT = f"INSERT INTO step ({_COLUMNS}) VALUES ({', '.join('?' * 30)})"
 _FINISH = (
     "UPDATE step SET state = ?, stop_reason = ?, completed_at_ms = ? WHERE tenant = ? AND id = ? AND state = 'intent'"
 )
@@ -34,6 +35,7 @@ _decode_usage = msgspec.msgpack.Decoder(Usage).decode
 _decode_recall = msgspec.msgpack.Decoder(Recall).decode
 _decode_remembered = msgspec.msgpack.Decoder(RememberedTurn).decode
 _decode_told = msgspec.msgpack.Decoder(Told).decode
+_decode_tokens = msgspec.msgpack.Decoder(Tokens).decode
 _decode_tags = msgspec.json.Decoder(list[str]).decode
 _decode_lines = msgspec.msgpack.Decoder(list[str]).decode
 
@@ -69,6 +71,8 @@ def step_from_row(row: Row) -> Step:
         told=_decode_told(row[25]) if row[25] else None,
         feedback=row[26],
         tags=_decode_tags(row[27]),
+        kind=row[28],
+        tokens=_decode_tokens(row[29]) if row[29] else None,
     )
 
 
@@ -124,6 +128,8 @@ def plan_add(step: Step) -> Changes:
         _encode(step.told) if step.told else None,
         step.feedback,
         msgspec.json.encode(step.tags).decode(),
+        step.kind,
+        _encode(step.tokens) if step.tokens else None,
     )
 
 

@@ -28,11 +28,12 @@ from umi.archival.facts import (
     plan_purge,
     revise,
 )
-from umi.archival.schema import FACT_COLUMNS, MIGRATIONS
+from umi.archival.schema import FACT_COLUMNS, MIGRATIONS, STORED_BYTES
 
 __all__ = [
     "FACT_COLUMNS",
     "MIGRATIONS",
+    "STORED_BYTES",
     "Why",
     "check",
     "count",

@@ -107,6 +107,9 @@ WHY_COLUMNS = "action, actor, reason, change_id"
 # How far a scope has come: what a plan that rests on it is guarded by.
 REVISION = "SELECT revision FROM fact_scope WHERE tenant = ? AND scope = ?"
 
+# How many bytes of text a tenant's facts have.
+STORED_BYTES = ("SELECT sum(octet_length(text)) FROM fact WHERE tenant = ?",)
+
 
 def columns_of(alias: str, columns: str = FACT_COLUMNS) -> str:
     """The same columns of a table under another name, for a join."""

@@ -83,6 +83,12 @@ _APPEND = (
     " WHERE tenant = ?1 AND id = (SELECT block_id FROM block_scope WHERE tenant = ?1 AND scope = ?2 AND label = ?3)"
     " AND read_only = 0 AND length(value) + CASE value WHEN '' THEN 0 ELSE 1 END + length(?4) <= limit_chars"
 )
+_DETACH_WITHIN = "DELETE FROM block_scope WHERE tenant = ?1 AND scope >= ?2 AND scope < ?3"
+_DELETE_WITHIN = (
+    "DELETE FROM block WHERE tenant = ?1 AND id IN"
+    " (SELECT block_id FROM block_scope WHERE tenant = ?1 AND scope >= ?2 AND scope < ?3) AND NOT EXISTS (SELECT 1"
+    " FROM block_scope o WHERE o.tenant = ?1 AND o.block_id = block.id AND NOT (o.scope >= ?2 AND o.scope < ?3))"
+)
 _UPDATE = (
     "UPDATE block SET label = ?, value = ?, limit_chars = ?, description = ?, type = ?, read_only = ?, hidden = ?,"
     " metadata = ?, tags = ?, importance = ?, version = version + 1, updated_at_ms = ?"
@@ -175,12 +181,21 @@ async def scopes_of(view: View, tenant: str, block_id: str) -> list[str]:
 
 
 def _matching(
-    select: str, tenant: str, label: str | None, texts: dict[str, str], tags: list[str] | None, match_all_tags: bool
+    select: str,
+    tenant: str,
+    label: str | None,
+    texts: dict[str, str],
+    tags: list[str] | None,
+    match_all_tags: bool,
+    ids: Sequence[str] | None,
 ) -> tuple[str, list[Any]]:
     select, params = f"{select} FROM block WHERE tenant = ? AND hidden = 0", [tenant]
     if label is not None:
         select += " AND label = ?"
         params.append(label)
+    if ids is not None:
+        select += " AND block.id IN (SELECT value FROM json_each(?))"
+        params.append(msgspec.json.encode(list(ids)).decode())
     for column, text in texts.items():
         assert column in ("label", "value", "description")
         select += f" AND instr(lower({column}), lower(?)) > 0"
@@ -204,10 +219,11 @@ async def list_blocks(
     texts: dict[str, str] | None = None,
     tags: list[str] | None = None,
     match_all_tags: bool = False,
+    ids: Sequence[str] | None = None,
 ) -> list[Block]:
     """A page of a tenant's blocks by age. `texts` are found in the column they are for ("label", "value",
     "description"), whatever the case; a block with any of `tags` (or all) matches. Hidden blocks are left out."""
-    select, params = _matching(f"SELECT {_COLUMNS}", tenant, label, texts or {}, tags, match_all_tags)
+    select, params = _matching(f"SELECT {_COLUMNS}", tenant, label, texts or {}, tags, match_all_tags, ids)
     sql, bound = paged(select, params, page, table="block", tenant=tenant)
     return [block_from_row(row) for row in await view.fetch(sql, *bound)]
 
@@ -225,9 +241,10 @@ async def count_blocks(
     label: str | None = None,
     tags: list[str] | None = None,
     match_all_tags: bool = False,
+    ids: Sequence[str] | None = None,
 ) -> int:
     """How many blocks list_blocks would go through."""
-    select, params = _matching("SELECT count(*)", tenant, label, {}, tags, match_all_tags)
+    select, params = _matching("SELECT count(*)", tenant, label, {}, tags, match_all_tags, ids)
     total: int = (await view.fetch(select, *params))[0][0]
     return total
 
@@ -280,6 +297,12 @@ def plan_delete_typed(tenant: str, scope: str) -> Changes:
         tenant,
         scope,
     )
+
+
+def plan_delete_within(tenant: str, prefix: str) -> Changes:
+    """Remove every block that is attached to scopes which begin like this and to no others, and detach the rest."""
+    end = prefix + "\U0010ffff"
+    return Changes().write(_DELETE_WITHIN, tenant, prefix, end).write(_DETACH_WITHIN, tenant, prefix, end)
 
 
 def plan_delete(tenant: str, block_id: str) -> Changes:

@@ -69,6 +69,11 @@ class Archive:
         # Writers of one scope in this process take turns: planning anew because of a neighbour would be waste.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
+    @property
+    def embedder(self) -> Embedder | None:
+        """What finds facts by meaning; None where words alone do."""
+        return self._embedder
+
     async def close(self) -> None:
         """Stop what runs in the background. What it had not done yet is done when the database is next used."""
         if self.behind is not None:

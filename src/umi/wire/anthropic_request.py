@@ -188,7 +188,10 @@ def _tail(request: Request, *, streamed: bool) -> dict[str, Any]:
         fields["temperature"] = request.temperature
     if request.response_format is not None and request.response_format.get("type") != "text":
         fields["output_config"] = {"format": _format(request.response_format)}
-    fields.update(request.extra)
+    extra = dict(request.extra)
+    if isinstance(extra.get("output_config"), dict) and "output_config" in fields:
+        extra["output_config"] = {**fields["output_config"], **extra["output_config"]}
+    fields.update(extra)
     if streamed:
         fields["stream"] = True
     return fields

@@ -1,5 +1,7 @@
 """The chat completions wire: OpenAI, and everybody who speaks like it (vLLM, Ollama, OpenRouter, Groq, Azure, …)."""
 
+from urllib.parse import quote
+
 from umi.dst import Host
 from umi.wire.exchange import Endpoint, exchange
 from umi.wire.listing import ListedModel, listed_models
@@ -14,6 +16,8 @@ class OpenAIWire:
     """base_url  up to and including the version, `https://api.openai.com/v1`
     key          "" for servers that want none
     auth_header  "authorization" sends a bearer token; Azure wants the bare key in "api-key"
+    chat_path    below base_url; "{model}" stands for the model's name, for providers that want it there too
+    models_path  the same of the list of models
     """
 
     def __init__(
@@ -26,8 +30,10 @@ class OpenAIWire:
         auth_header: str = "authorization",
         quirks: Quirks = NO_QUIRKS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        chat_path: str = "/chat/completions",
+        models_path: str = "/models",
     ) -> None:
-        self._quirks = quirks
+        self._quirks, self._chat_path, self._models_path = quirks, chat_path, models_path
         self._endpoint = Endpoint(
             transport, base_url, key, host, auth_header=auth_header, timeouts=timeouts, headers={}
         )
@@ -43,7 +49,8 @@ class OpenAIWire:
             return OpenAIReader(endpoint.origin, endpoint.key, endpoint.host, request.model, on_delta)
 
         segments = self.segments(request, streamed=on_delta is not None)
-        return await exchange(endpoint, "/chat/completions", segments, make_reader, on_delta)
+        path = self._chat_path.replace("{model}", quote(request.model, safe=""))
+        return await exchange(endpoint, path, segments, make_reader, on_delta)
 
     def segments(self, request: Request, *, streamed: bool) -> list[bytes]:
         """The body of the call for `request`, in the parts that `Reply.raw_request` keeps."""
@@ -51,4 +58,4 @@ class OpenAIWire:
 
     async def models(self) -> list[ListedModel]:
         """What the provider lists. Raises ModelError."""
-        return await listed_models(self._endpoint, "/models")
+        return await listed_models(self._endpoint, self._models_path)

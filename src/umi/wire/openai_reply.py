@@ -10,7 +10,7 @@ from umi.wire.draft import Draft, DraftCall, Finish, agreeing
 from umi.wire.encoding import UNREADABLE
 from umi.wire.faults import fault_of_error, odd_answer
 from umi.wire.sse import SseEvent
-from umi.wire.types import OnDelta, Reply, Usage
+from umi.wire.types import OnDelta, Reply, SampledToken, Usage
 
 
 class _Piece(msgspec.Struct):
@@ -28,13 +28,8 @@ class _Function(msgspec.Struct):
     arguments: str | dict[str, Any] | None = None
 
 
-class _TokenLogprob(msgspec.Struct):
-    logprob: float
-    id: int | None = None  # llama.cpp names the token here
-
-
 class _Logprobs(msgspec.Struct):
-    content: list[_TokenLogprob] | None = None
+    content: list[SampledToken] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -116,7 +111,7 @@ class OpenAIReader:
         self._id: str | None = None
         self._token_ids: list[int] | None = None
         self._prompt_token_ids: list[int] | None = None
-        self._logprobs: list[float] | None = None
+        self._sampled: list[SampledToken] | None = None
 
     @property
     def complete(self) -> bool:
@@ -154,7 +149,8 @@ class OpenAIReader:
             raw_response=raw_response,
             prompt_token_ids=self._prompt_token_ids,
             token_ids=self._token_ids,
-            logprobs=self._logprobs,
+            logprobs=None if self._sampled is None else [token.logprob for token in self._sampled],
+            sampled=self._sampled,
             provider_request_id=request_id or self._id,
         )
 
@@ -185,7 +181,7 @@ class OpenAIReader:
             self._token_ids = (self._token_ids or []) + choice.token_ids
         if choice.logprobs is not None and choice.logprobs.content is not None:
             tokens = choice.logprobs.content
-            self._logprobs = (self._logprobs or []) + [token.logprob for token in tokens]
+            self._sampled = (self._sampled or []) + tokens
             if choice.token_ids is None and all(token.id is not None for token in tokens):
                 self._token_ids = (self._token_ids or []) + [token.id for token in tokens if token.id is not None]
         if choice.finish_reason == "error":

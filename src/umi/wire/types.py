@@ -26,12 +26,14 @@ Part = TextPart | ImagePart
 
 class ToolCall(msgspec.Struct, frozen=True, omit_defaults=True):
     """`arguments` is the raw JSON text the model wrote; it may be malformed. `extra` holds fields a provider wants
-    back unchanged with the next request (for example a thought signature)."""
+    back unchanged with the next request (for example a thought signature). `asked`: it waited for somebody's answer;
+    of no concern to a provider."""
 
     id: str
     name: str
     arguments: str
     extra: dict[str, Any] = {}
+    asked: bool = False
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,6 +45,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     is_error: bool = False  # role "tool"
     reasoning: str | None = None  # role "assistant"
     reasoning_signature: str | None = None
+    thinks_in_calls: bool = False  # role "assistant": what it thought is an argument of its calls
+    by_turn: bool = False  # role "user": said to the model by the turn itself, and shown to nobody else
 
     @property
     def text(self) -> str:
@@ -95,6 +99,23 @@ class Delta(msgspec.Struct, frozen=True):
     arguments: str = ""
 
 
+class LikelyToken(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A token that could have stood at a place, and how likely it was there. `bytes` are its own, where the backend
+    gives them: a character may take several tokens."""
+
+    token: str = ""
+    logprob: float = 0.0
+    bytes: list[int] | None = None
+
+
+class SampledToken(LikelyToken, frozen=True, omit_defaults=True):
+    """A token of a reply, with its number in the model's vocabulary where the backend names it, and with those that
+    were likeliest at its place."""
+
+    id: int | None = None
+    top_logprobs: list[LikelyToken] | None = None
+
+
 class Reply(msgspec.Struct, frozen=True):
     """A finished reply. `raw_request` is the exact body that was sent, in segments that repeat from call to call
     (one per message), and `raw_response` the exact bytes that came back."""
@@ -111,6 +132,7 @@ class Reply(msgspec.Struct, frozen=True):
     prompt_token_ids: list[int] | None = None
     token_ids: list[int] | None = None
     logprobs: list[float] | None = None
+    sampled: list[SampledToken] | None = None  # the same tokens, with all that was said of them
     provider_request_id: str | None = None
 
     def as_message(self) -> Message:

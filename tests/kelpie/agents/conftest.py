@@ -14,12 +14,15 @@ from kelpie.agents.remembering import Remembering
 from kelpie.agents.scene import Workshop
 from kelpie.events import Events
 from kelpie.files import schema as files_schema
+from kelpie.groups import schema as groups_schema
+from kelpie.identities import schema as identities_schema
 from kelpie.models.model import ModelCard
 from kelpie.models.registry import Models
 from kelpie.people import NOBODY
 from kelpie.tools import custom
 from kelpie.tools import schema as tool_schema
 from kelpie.tools.catalog import Catalog
+from kelpie.tools.mcp import records as mcp_records
 from kelpie.tools.memory import MEMORY_TOOLS
 from kelpie.trajectories import messages, runs, schema, steps
 from kelpie.trajectories.records import RunInput, RunOptions
@@ -35,7 +38,10 @@ MIGRATIONS = [
     *actors.MIGRATIONS,
     *schema.MIGRATIONS,
     *tool_schema.MIGRATIONS,
+    *mcp_records.MIGRATIONS,
     *files_schema.MIGRATIONS,
+    *identities_schema.MIGRATIONS,
+    *groups_schema.MIGRATIONS,
     *agents.MIGRATIONS,
 ]
 
@@ -132,11 +138,11 @@ class House:
         draft = creation.Draft(agent=agent, blocks=made, tool_names=list(tool_names), speaker=speaker)
         return await creation.create(self.workshop, draft)
 
-    async def accept(self, agent, *texts, **options):
+    async def accept(self, agent, *texts, within="", **options):
         incoming = [
             RunInput(id=self.host.ids.new("message"), body=Message(role="user", content=text)) for text in texts
         ]
-        return await self.inbox.accept("t", agent.id, incoming, RunOptions(**options))
+        return await self.inbox.accept("t", agent.id, incoming, RunOptions(**options), conversation_id=within)
 
     async def send(self, agent, *texts, **options):
         """The ended run."""

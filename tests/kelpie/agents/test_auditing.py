@@ -95,7 +95,7 @@ async def test_a_call_has_one_row_that_says_who_what_for_whom_and_where(house, s
     [
         (IsolationMissing("untrusted", "microvm", ["microvm: no image"]), "isolation_missing: a tool of trust"),
         (SandboxBusy("microvm", 7), "sandbox_busy: every place at level 'microvm' is taken: try again in 7 s"),
-        (RuntimeError("a bug"), "the tool failed before it reached a sandbox"),
+        (RuntimeError("a bug"), "the tool failed before what it runs was reached"),
     ],
     ids=["no level", "no place", "bug"],
 )

@@ -17,6 +17,15 @@ from umi.dst import Host
 MODEL = "openai/gpt-4o-mini"
 
 
+def pytest_collection_modifyitems(config, items):
+    """What takes minutes runs only if it is asked for."""
+    for marker in ("letta", "fuzz"):
+        if marker not in config.option.markexpr:
+            asked = [item for item in items if item.get_closest_marker(marker)]
+            items[:] = [item for item in items if item not in asked]
+            config.hook.pytest_deselected(items=asked)
+
+
 class InThread:
     """A coroutine that serves until it is told to stop, on an event loop of its own."""
 

@@ -249,6 +249,50 @@ def test_calls_that_nobody_answered_are_told_to_be_interrupted(live):
     assert live.send(agent_id, "Go on").status_code == 200
 
 
+# Groups
+
+
+def _crew():
+    body = file()
+    body["agents"] += [{**body["agents"][0], "id": f"agent-{n}"} for n in (1, 2)]
+    return body
+
+
+def _group(number, kind, members, manager=None, **fields):
+    config = {"manager_type": kind, **({} if manager is None else {"manager_agent_id": manager})}
+    return {"id": f"group-{number}", "agent_ids": members, "description": kind, "manager_config": config, **fields}
+
+
+def test_the_groups_of_a_file_come_with_its_agents(live):
+    body = _crew()
+    body["groups"] = [
+        _group(0, "round_robin", ["agent-2", "agent-0"], shared_block_ids=["block-0"]),
+        _group(1, "dynamic", ["agent-1"], "agent-0"),
+        _group(2, "sleeptime", ["agent-2"], "agent-0"),
+        _group(3, "sleeptime", ["agent-1"], "agent-0"),
+        _group(4, "voice_sleeptime", ["agent-1"], "agent-2"),
+        _group(5, "round_robin", []),
+    ]
+    answer = send(live.http, body).json()
+    first, second, third = answer["agent_ids"]
+    found = live.http.get(f"/v1/agents/{first}/groups", params={"order": "asc"}).json()
+    shown = [(one["manager_type"], one["agent_ids"], one["manager_agent_id"]) for one in found]
+    assert shown == [
+        ("round_robin", [third, first], None),
+        ("dynamic", [second], first),
+        ("sleeptime", [third], first),
+    ]
+    assert found[0]["shared_block_ids"] == [live.http.get(f"/v1/agents/{first}").json()["blocks"][0]["id"]]
+    assert found[1]["termination_token"] == "DONE!"
+    assert found[2]["sleeptime_agent_frequency"] == 5
+    names = [tool["name"] for tool in live.http.get(f"/v1/agents/{first}/tools").json()]
+    assert "choose_next_participant" in names
+    notes = [note for note in answer["kelpie_notes"] if "is not taken" in note]
+    assert len(notes) == 3
+    for note, says in zip(notes, ("another sleeptime group", "voice is not built", "at least one agent"), strict=True):
+        assert says in note
+
+
 # Models that nobody serves
 
 
@@ -385,14 +429,14 @@ def test_another_tenants_agent_is_not_exported(two):
     assert two.ben.post(f"/v1/agents/{agent_id}/export", json={}).status_code == 404
 
 
-def test_skills_are_put_into_the_file_and_conversations_refused(live):
+def test_skills_are_put_into_the_file(live):
     agent_id = brought(live.http, file())
     skill = {"name": "slack", "files": {"SKILL.md": "# Slack"}}
     found = live.http.post(f"/v1/agents/{agent_id}/export", json={"skills": [skill], "scrub_messages": True}).json()
     assert found["skills"] == [skill]
     assert found["agents"][0]["messages"] == []
     assert exported(live.http, agent_id, scrub_messages=True)["agents"][0]["in_context_message_ids"] == []
-    assert live.http.get(f"/v1/agents/{agent_id}/export", params={"conversation_id": "conv-1"}).status_code == 501
+    assert live.http.get(f"/v1/agents/{agent_id}/export", params={"conversation_id": "conv-1"}).status_code == 422
 
 
 # What others make of our files

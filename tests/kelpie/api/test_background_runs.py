@@ -14,8 +14,9 @@ from tests.kelpie.server.test_running import Process
 from kelpie.api import limits
 
 MODEL = "openai/gpt-4o-mini"
-AGENTS, RUNS, KILLS = 20, 40, 4
 SEED = 7
+# Agents, runs and kills: in every run of the tests, and in `make letta`.
+FEW, MANY = (20, 40, 4), (60, 200, 16)
 TEXTS = (
     "[[pace_ms:{pace}]] [[n:{words}]]",
     "[[pace_ms:{pace}]] [[think:let me see]] [[n:{words}]]",
@@ -100,31 +101,32 @@ def restarted(scripted, tmp_path):
         one.popen.wait()
 
 
-def test_every_run_ends_and_every_stream_is_taken_up_without_gap_or_repeat(restarted):
+@pytest.mark.parametrize(("agents_count", "runs", "kills"), [FEW, pytest.param(*MANY, marks=pytest.mark.letta)])
+def test_every_run_ends_and_every_stream_is_taken_up_without_gap_or_repeat(restarted, agents_count, runs, kills):
     chance = random.Random(SEED)
     url = restarted()
     with httpx2.Client(base_url=url, timeout=30, trust_env=False) as http:
         blocks = {"memory_blocks": [{"label": "human", "value": ""}]}
-        agents = [http.post("/v1/agents/", json={"model": MODEL, **blocks}).json()["id"] for _ in range(AGENTS)]
+        agents = [http.post("/v1/agents/", json={"model": MODEL, **blocks}).json()["id"] for _ in range(agents_count)]
     readers = []
-    for number in range(RUNS):
+    for number in range(runs):
         text = TEXTS[number % len(TEXTS)].format(pace=chance.randint(20, 120), words=chance.randint(5, 25))
         tokens = number % 4 != 3
-        readers.append(Reader(url, agents[number % AGENTS], text, number, stream_tokens=tokens))
-    for _ in range(KILLS):
+        readers.append(Reader(url, agents[number % agents_count], text, number, stream_tokens=tokens))
+    for _ in range(kills):
         time.sleep(chance.uniform(0.1, 1.2))
         restarted()
     for reader in readers:
-        reader.join(60)
+        reader.join(120)
         assert reader.failure is None, reader.failure
         assert not reader.is_alive(), reader.run_id
     with httpx2.Client(base_url=url, timeout=30, trust_env=False) as http:
         for reader in readers:
             _is_whole(http, reader)
-    assert sum(reader.taken_up for reader in readers) >= KILLS, "nobody was cut"
+    assert sum(reader.taken_up for reader in readers) >= kills, "nobody was cut"
     cut = [reader for reader in readers if reader.after > limits.STREAM_EVENTS_PER_ATTEMPT]
     assert cut, "no reply was cut in the middle of its pieces"
-    assert len({reader.run_id for reader in readers}) == RUNS
+    assert len({reader.run_id for reader in readers}) == runs
 
 
 def _is_whole(http, reader):
@@ -151,3 +153,24 @@ def _is_whole(http, reader):
     assert "".join(one["content"] for one in committed if one["message_type"] == "assistant_message") == "".join(
         one["content"] for one in answered
     )
+
+
+FAULTS = {
+    "a gap": lambda heard: [*heard[:2], *heard[3:]],
+    "the last event lost": lambda heard: heard[:-1],
+    "an event told twice": lambda heard: [*heard[:2], heard[1], *heard[2:]],
+    "two in the wrong order": lambda heard: [heard[1], heard[0], *heard[2:]],
+    "other words": lambda heard: [{**heard[0], "content": "something else"}, *heard[1:]],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_check_sees_a_stream_that_is_not_whole(live, fault):
+    """A stream that was heard to its end is whole; with one fault planted in what was heard, it isn't."""
+    reader = Reader(live.url, live.agent()["id"], "[[n:6]]", fault, stream_tokens=True)
+    reader.join(20)
+    assert reader.failure is None, reader.failure
+    _is_whole(live.http, reader)
+    reader.heard = FAULTS[fault](reader.heard)
+    with pytest.raises(AssertionError):
+        _is_whole(live.http, reader)

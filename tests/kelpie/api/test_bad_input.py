@@ -128,8 +128,8 @@ WRONG_AGENTS = [
     ({"model": MODEL, "context_window_limit": 0}, 422, "greater than or equal to 1"),
     ({"model": MODEL, "model_settings": {"temperature": "hot"}}, 422, "temperature must be"),
     ({"model": MODEL, "secrets": {"A-B": "b"}}, 422, "named like a variable"),
-    ({"model": MODEL, "tool_rules": [{"type": "requires_approval", "tool_name": "x"}]}, 501, "not served yet"),
-    ({"model": MODEL, "initial_message_sequence": [{"role": "user", "content": "x"}]}, 501, "not served yet"),
+    ({"model": MODEL, "initial_message_sequence": [{"role": "user", "content": ""}]}, 422, "must not be empty"),
+    ({"model": MODEL, "initial_message_sequence": [{"role": "king", "content": "x"}]}, 422, "Input should be"),
 ]
 
 
@@ -173,8 +173,7 @@ def test_a_wrong_change_leaves_the_agent_as_it_was(live, http, body, status, say
         ({"input": "x", "stream_tokens": True}, 422, "needs streaming"),
         ({"input": "x", "background": True}, 422, "needs streaming"),
         ({"input": "x", "override_model": "nobody/x"}, 400, "no provider serves"),
-        ({"input": "x", "client_tools": [{"name": "x"}]}, 501, "not served yet"),
-        ({"messages": [{"type": "approval", "approvals": []}]}, 501, "not served yet"),
+        ({"messages": [{"type": "approval", "approvals": []}]}, 422, "an approval has"),
         ({"messages": [{"role": "user", "content": "x"}] * 101}, 422, "at most 100"),
     ],
 )
@@ -224,9 +223,8 @@ def test_a_tool_of_a_taken_name_and_a_built_in_one_are_conflicts(http):
 
 def test_promises_that_could_not_be_kept_are_refused(http):
     source = 'def f() -> int:\n    """Do it."""\n    return 1\n'
-    for field, value in (("default_requires_approval", True), ("npm_requirements", [{"name": "left-pad"}])):
-        answer = http.post("/v1/tools/", json={"source_code": source, field: value})
-        assert (answer.status_code, "not served yet" in answer.text) == (501, True)
+    answer = http.post("/v1/tools/", json={"source_code": source, "npm_requirements": [{"name": "left-pad"}]})
+    assert (answer.status_code, "not served yet" in answer.text) == (501, True)
 
 
 def test_a_taken_label_is_a_conflict_and_changes_nothing(live, http):

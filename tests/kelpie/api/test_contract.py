@@ -49,7 +49,8 @@ class Checker:
         options = schema.get("anyOf") or schema.get("oneOf")
         if options:
             found = [self.faults(value, option, where) for option in options]
-            return [] if [] in found else min(found, key=len)
+            # The option that it comes nearest to: not one of another type.
+            return [] if [] in found else min(found, key=lambda one: (one[0].startswith(f"{where}: "), len(one)))
         if "const" in schema and value != schema["const"]:
             return [f"{where}: {value!r} is not {schema['const']!r}"]
         if "enum" in schema and value not in schema["enum"]:

@@ -182,7 +182,7 @@ def test_both_names_do_the_same(live, http, names, prefix):
     at = f"/v1/{prefix}"
     before = http.get(f"{at}/count").json()
     folder = http.post(f"{at}/", json={"name": names("a/b".replace("/", " ")), "embedding": "openai/x"}).json()
-    assert (folder["embedding_config"]["handle"], folder["vector_db_provider"]) == ("openai/x", "native")
+    assert folder["embedding_config"]["handle"] == "openai/x"
     one = f"{at}/{folder['id']}"
     assert http.get(f"{at}/count").json() == before + 1
     assert http.get(f"{at}/name/{urllib.parse.quote(folder['name'])}").json() == folder["id"]

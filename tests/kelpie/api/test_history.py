@@ -47,7 +47,8 @@ def test_messages_of_all_agents_are_listed_and_read_one_by_one(live, agent, lett
     assert live.http.get(f"/v1/messages/{listed[0]['id']}").json() == [listed[0]]
     assert live.http.get(f"/v1/messages/message-{NOBODY}").status_code == 404
     assert live.http.get("/v1/messages/message-1").status_code == 422
-    assert live.http.get("/v1/messages/", params={"conversation_id": "x"}).status_code == 501
+    assert live.http.get("/v1/messages/", params={"conversation_id": "x"}).status_code == 422
+    assert live.http.get("/v1/messages/", params={"conversation_id": f"conv-{NOBODY}"}).status_code == 404
     assert [one.id for one in letta.messages.list(limit=2)] == [one["id"] for one in listed[:2]]
     assert letta.messages.retrieve(listed[0]["id"])[0].id == listed[0]["id"]
 
@@ -80,7 +81,9 @@ def test_a_search_that_can_t_be_made_is_refused(live, path):
         ({"query": "x" * 10_001}, 422),
         ({"query": "x", "start_date": "soon"}, 422),
         ({"query": "x", "search_mode": "vector"}, 501),
-        ({"query": "x", "conversation_id": "conv-1"}, 501),
+        ({"query": "x", "conversation_id": "conv-1"}, 422),
+        ({"query": "x", "conversation_id": f"conv-{NOBODY}"}, 404),
+        ({"query": "x", "conversation_id": "default"}, 422),
         ({"query": "x", "agent_id": f"agent-{NOBODY}"}, 404),
     ):
         assert live.http.post(path, json=body).status_code == status, body

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.kelpie.moving.letta.database import ADA, LettaDatabase, furnish
+from tests.kelpie.moving.letta.database import ADA, LettaDatabase, furnish, new_id
 
 from kelpie.cli.app import app
 from kelpie.errors import InvalidInput
@@ -40,15 +40,15 @@ def test_a_rehearsal_then_the_real_thing_then_again(letta, typed, tmp_path, star
     assert "it was deleted there" in shown
     assert "unaccounted" not in shown
     lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
-    assert any(line["table"] == "groups" and line["id"] == "group-1" for line in lines)
+    assert any(line["table"] == "groups" and line["id"] == new_id("group", 3) for line in lines)
     again = typed(letta.url, "--data", folder, "--report", report)
     (counts,) = [line for line in again.splitlines() if line.strip("│ ").startswith("agents ")][:1]
     assert [cell.strip() for cell in counts.split("│")[1:-1]] == ["agents", "4", "0", "2", "2"]
     live = start(data_folder=str(folder))
     assert live.http.get(f"/v1/agents/{ADA}").json()["name"] == "Ada's helper"
     assert live.send(ADA, "Hello").status_code == 200
-    found = live.http.get(f"/v1/agents/{ADA}/archival-memory").json()
-    assert [one["text"] for one in found] == ["The key is under the mat"]
+    found = live.http.post("/v1/passages/search", json={"agent_id": ADA}).json()
+    assert [one["passage"]["text"] for one in found] == ["The key is under the mat"]
     with pytest.raises(StoreInUse):  # a server that runs has the store
         typed(letta.url, "--data", folder, "--report", report)
 

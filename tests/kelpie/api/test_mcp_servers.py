@@ -95,6 +95,11 @@ def test_an_agent_calls_a_servers_tool_and_reads_what_it_gave_as_data(live, refe
     returned = next(one for one in failed["messages"] if one["message_type"] == "tool_return_message")
     assert returned["status"] == "error"
     assert "a must be an integer" in returned["tool_return"]
+    refused, ran = live.http.get("/v1/audit/tools", params={"agent_id": agent["id"]}).json()
+    assert (ran["server"], ran["tool"], ran["state"]) == ("reference", "greet", "ran")
+    assert (ran["level"], ran["backend"], ran["trust"], ran["needs"]) == ("remote", "streamable_http", "reviewed", None)
+    assert (refused["tool"], refused["state"], refused["level"]) == ("add", "refused", None)
+    assert "a must be an integer" in refused["refusal"]
     assert live.http.delete(f"/v1/tools/{tools['picture']}").status_code == 200
     assert live.http.patch(f"/v1/tools/{tools['add']}", json={"description": "x"}).status_code == 409
     assert live.http.delete(f"/v1/mcp-servers/{server['id']}").status_code == 204
@@ -171,6 +176,15 @@ def test_the_older_routes_serve_the_same_rows(http, reference):
     assert http.post("/v1/tools/mcp/servers/ref/nothing").status_code == 404
     ran = http.post("/v1/tools/mcp/servers/ref/tools/add/execute", json={"args": {"a": 1}}).json()
     assert ran == {"result": "2", "success": True}
+    assert http.post("/v1/tools/mcp/servers/ref/tools/no%00thing/execute", json={"args": {}}).status_code == 404
+    path = next(f"{one['metadata_']['mcp']['server_id']}/tools/{one['id']}" for one in [tool])
+    assert http.post(f"/v1/mcp-servers/{path}/run", json={"args": {"a": "x"}}).status_code == 400
+    audited = http.get("/v1/audit/tools", params={"server": "ref", "order": "asc"}).json()
+    assert [(one["tool"], one["state"], one["agent_id"]) for one in audited] == [
+        ("add", "ran", None),
+        ("no?thing", "refused", None),
+        ("add", "refused", None),
+    ]
     resynced = http.post("/v1/tools/mcp/servers/ref/resync").json()
     assert (len(resynced["added"]), resynced["updated"], resynced["deleted"]) == (6, [], [])
     changed = http.patch("/v1/tools/mcp/servers/ref", json={"server_name": "again"}).json()

@@ -217,15 +217,15 @@ def test_a_key_that_names_nobody_is_no_key_for_everybody(owner, tmp_path):
         from_environment({"KELPIE_KEYS": f"{EVE},{owner}={ALL}"})
 
 
-def test_keys_are_read_as_they_are_written():
+async def test_keys_are_read_as_they_are_written():
     config = from_environment({"KELPIE_KEYS": f"{ALL}, acme={EVE}, acme:anna+R&D ops={ANNA},:ben={TWO}"})
     keys = Keys(config.keys)
-    found = [keys.owner_of(f"Bearer {key}") for key in (ALL, EVE, ANNA, TWO)]
+    found = [await keys.owner_of(f"Bearer {key}") for key in (ALL, EVE, ANNA, TWO)]
     assert found == [
         KeyOwner("default"),
         KeyOwner("acme"),
-        KeyOwner("acme", ("anna", "R&D ops")),
-        KeyOwner("default", ("ben",)),
+        KeyOwner("acme", ("anna", "R&D ops"), "write"),
+        KeyOwner("default", ("ben",), "write"),
     ]
     assert keys.tenants == {"default", "acme"}
     assert {ALL, EVE, ANNA, TWO} <= set(config.secrets)

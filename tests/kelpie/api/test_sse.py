@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from kelpie.agents.stream import Ended, RunStream
+from kelpie.agents.stream import Committed, Ended, RunStream
 from kelpie.api import limits, sse
 from kelpie.trajectories.records import Run, RunOptions
 from umi.dst import Host, SystemClock
@@ -162,4 +162,21 @@ async def test_a_reader_that_lags_is_told_and_let_go(monkeypatch):
     last = await anext(reader)
     assert b"stream_incomplete" in last
     assert last.endswith(b"data: [DONE]\n\n")
+    await host.close()
+
+
+async def test_a_reader_that_stops_reading_holds_no_more_than_the_bound_and_is_let_go(monkeypatch):
+    monkeypatch.setattr("kelpie.agents.limits.STREAM_EVENTS_WAITING_MAX", 3)
+    host = Host()
+    run = Run(tenant="t", id=host.ids.new("run"), agent_id="agent-1", status="created", input=[], options=RunOptions())
+    running = RunStream(run)
+    watch = sse.Watch(running, host)
+    await asyncio.sleep(0)
+    for _ in range(10):  # one at a time: each reaches the watch before the next
+        running.publish(Committed(1, []))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert not running.is_watched, "it still takes events for a reader that takes none"
+    told = await watch.next(1_000)
+    assert [type(one) for one in told] == [Committed, Committed, Committed, sse.Lagged]
     await host.close()

@@ -222,6 +222,32 @@ def test_what_was_streamed_is_told_again_in_the_same_pieces_with_the_same_number
     assert [one["seq_id"] for one in again] == list(range(first, first + len(again)))
 
 
+@settings(max_examples=60, deadline=None)
+@given(thoughts=st.lists(st.tuples(names, texts, texts), max_size=3), speaking=st.booleans())
+def test_what_is_thought_in_calls_is_told_once_and_again_in_the_same_pieces(thoughts, speaking):
+    made = [
+        ToolCall(id=f"call-{n}", name=name, arguments=json.dumps({"thinking": thought, "message": said}))
+        for n, (name, thought, said) in enumerate(thoughts)
+    ]
+    script = Script(text=None, tool_calls=made, finish="stop", usage=Usage())
+    reply = Message(role="assistant", tool_calls=made, thinks_in_calls=True)
+    deltas, fashion = list(pieces_of(script)), Fashion(speaking=speaking)
+    step = msgspec.structs.replace(STEP, told=told(0, deltas))
+    live, late = Narrator("run-1", fashion), Narrator("run-1", fashion)
+    heard = [
+        one for delta in deltas for one in live.pieces(Provisional(ID, "step-1", delta, 0, True), 1_750_000_000_999)
+    ]
+    heard += live.committed(Committed(step, [stored(reply)]), {})
+    again = late.committed(Committed(step, [stored(reply)]), {})
+    assert untimed(again) == untimed(heard)
+    assert "".join(one.get("reasoning", "") for one in heard) == "".join(thought for _, thought, _ in thoughts)
+    spoken = "".join(said for name, _, said in thoughts if speaking and name == "send_message")
+    assert "".join(one.get("content", "") for one in heard) == spoken
+    called = [call for one in heard for call in one.get("tool_calls", [])]
+    assert [call["name"] for call in called] == [n for n, _, _ in thoughts if not (speaking and n == "send_message")]
+    assert not any("thinking" in json.loads(call["arguments"]) for call in called)
+
+
 def test_a_reply_that_was_not_streamed_follows_whole():
     reply = Message(role="assistant", content="all at once", reasoning="hm", tool_calls=[call()])
     pieces, rest = narrated(Fashion(), reply, [])

@@ -109,10 +109,15 @@ def test_the_audit_is_a_table_people_can_read(place):
         assert http.post("/v1/tools/run", json=body).status_code in (200, 501)
         code, shown, _ = kelpie("audit", "tools", "--url", place.url)
         (row,) = http.get("/v1/audit/tools").json()
-    assert (code, "greet" in shown, "reviewed" in shown) == (0, True, True)
-    assert ("process" in shown) == (row["state"] == "ran")
-    if row["refusal"]:
-        assert row["refusal"][:20] in shown
+        assert (code, "greet" in shown, "reviewed" in shown) == (0, True, True)
+        assert ("process" in shown) == (row["state"] == "ran")
+        if row["refusal"]:
+            assert row["refusal"][:20] in shown
+        body = {"server_name": "away", "type": "streamable_http", "server_url": "https://away.invalid/mcp"}
+        assert http.put("/v1/tools/mcp/servers", json=body).status_code == 200
+        assert http.post("/v1/tools/mcp/servers/away/tools/look/execute", json={"args": {}}).status_code >= 400
+    code, shown, _ = kelpie("audit", "tools", "--url", place.url, "--server", "away")
+    assert (code, "away: look" in shown, "refused" in shown, "greet" in shown) == (0, True, True, False)
 
 
 def test_models_are_listed_by_their_handles(place):

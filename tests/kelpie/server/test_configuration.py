@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from kelpie import config
 from kelpie.cli.app import app
+from kelpie.config import KeyOwner
+from kelpie.errors import InvalidInput
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
@@ -66,3 +68,42 @@ def test_the_command_line_has_the_switch_as_well(monkeypatch, arguments, is_stri
     monkeypatch.setattr("kelpie.server.run", lambda given: seen.append(given) or 0)
     assert CliRunner().invoke(app, ["serve", *arguments]).exit_code == 0
     assert [given.strict_letta for given in seen] == [is_strict]
+
+
+def test_lettas_password_is_asked_for_where_secure_says_so_and_lets_others_in():
+    beyond = {"KELPIE_HOST": "0.0.0.0"}
+    with pytest.raises(InvalidInput, match="set LETTA_SERVER_PASSWORD to 8 characters"):
+        config.from_environment({"LETTA_SERVER_SECURE": "true", "LETTA_SERVER_PASSWORD": "short"})
+    with pytest.raises(InvalidInput, match="lets others in"):
+        config.from_environment({**beyond, "LETTA_SERVER_PASSWORD": "long-enough"})
+    read = config.from_environment({**beyond, "LETTA_SERVER_SECURE": "true", "LETTA_SERVER_PASSWORD": "long-enough"})
+    assert "long-enough" in read.secrets
+
+
+def test_an_encryption_key_is_long_and_a_secret():
+    with pytest.raises(InvalidInput, match="32 characters or more") as refused:
+        config.from_environment({"KELPIE_ENCRYPTION_KEY": "short-key"})
+    assert "short-key" not in str(refused.value)
+    assert "k" * 32 in config.from_environment({"KELPIE_ENCRYPTION_KEY": "k" * 32}).secrets
+
+
+@pytest.mark.parametrize(
+    ("written", "owner"),
+    [
+        ("", KeyOwner("default")),
+        ("acme", KeyOwner("acme")),
+        ("acme:anna+Sales", KeyOwner("acme", ("anna", "Sales"), "write")),
+        ("*", KeyOwner("default", (), "operator")),
+    ],
+)
+def test_a_key_is_its_owners(written, owner):
+    assert KeyOwner.of(written) == owner
+    with pytest.raises(InvalidInput, match="speaks for everybody"):
+        KeyOwner.of("*:anna")
+
+
+def test_a_scope_includes_those_below_it():
+    order = ["read", "write", "admin", "operator"]
+    for number, scope in enumerate(order):
+        owner = KeyOwner("t", (), scope)
+        assert [owner.may(one) for one in order] == [True] * (number + 1) + [False] * (3 - number)

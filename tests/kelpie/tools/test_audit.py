@@ -64,7 +64,7 @@ async def test_a_row_is_there_before_the_call_and_says_afterwards_what_came_of_i
 
 async def test_a_refusal_says_why(context, begin):
     await begin(row(1))
-    ran = audit.of_refusal(IsolationMissing("untrusted", "microvm", ["microvm: no image"]))
+    ran = audit.of_error(IsolationMissing("untrusted", "microvm", ["microvm: no image"]))
     await context.view.database.commit(audit.plan_end("t", "audit-1", ran, is_error=True))
     found = await audit.get(context.view, "t", "audit-1")
     assert found.state == "refused"

@@ -16,7 +16,7 @@ class Shelf:
         self.positions = {}
 
     async def say(
-        self, text, *, agent="agent-1", tenant="t", role="user", run_id=None, step_id=None, at_ms=0, **fields
+        self, text, *, agent="agent-1", tenant="t", within="", role="user", run_id=None, step_id=None, at_ms=0, **fields
     ):
         position = self.positions.get((tenant, agent), 0)
         self.positions[tenant, agent] = position + 1
@@ -29,6 +29,7 @@ class Shelf:
             step_id=step_id,
             body=Message(role=role, content=text, **fields),
             created_at_ms=at_ms,
+            conversation_id=within,
         )
         await self.database.commit(messages.plan_add([message]))
         return message

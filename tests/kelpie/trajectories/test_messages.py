@@ -1,11 +1,12 @@
 """The history of an agent: in order, paged, searched, and nobody else's."""
 
+import msgspec
 import pytest
 
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
 from kelpie.trajectories import messages, runs
 from umi.storage import Page
-from umi.wire.types import ImagePart, TextPart, ToolCall
+from umi.wire.types import ImagePart, Message, TextPart, ToolCall
 
 
 async def test_a_message_comes_back_as_it_was_stored(shelf):
@@ -148,13 +149,15 @@ async def test_messages_are_listed_by_role_and_time(shelf):
     assert await messages.count(shelf.view, "t", "agent-1") == 2
 
 
-async def test_a_history_is_forgotten_whole_unless_a_run_is_open(shelf):
+async def test_a_history_begins_anew_whole_unless_a_run_is_open(shelf):
     kept = await shelf.say("heliotrope", agent="agent-2")
-    await shelf.say("heliotrope")
+    old = await shelf.say("heliotrope")
     run = await shelf.run(1)
+    first = msgspec.structs.replace(old, id="message-first", position=1, body=Message(role="user", content="anew"))
     with pytest.raises(GuardFailed):
-        await shelf.database.commit(messages.plan_forget("t", "agent-1"))
+        await shelf.database.commit(messages.plan_begin_anew(first))
     await shelf.database.commit(runs.plan_end(run, "completed", "end_turn", 2))
-    await shelf.database.commit(messages.plan_forget("t", "agent-1"))
-    assert await messages.list_messages(shelf.view, "t", Page()) == [kept]
+    await shelf.database.commit(messages.plan_begin_anew(first))
+    assert await messages.list_messages(shelf.view, "t", Page()) == [kept, first]
+    assert await messages.latest(shelf.view, "t", "agent-1", 9) == [first]
     assert await messages.search(shelf.view, "t", ["agent-1", "agent-2"], "heliotrope") == [kept]

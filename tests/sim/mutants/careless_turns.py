@@ -2,14 +2,16 @@
 
 import contextlib
 
+import msgspec
+
 from kelpie.agents import agent as agents
-from kelpie.agents import calls, scene, turn
+from kelpie.agents import approving, calls, committing, performing, scene, summarising
 from kelpie.agents.actor import AgentActor, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.inbox import Inbox, _Again
+from kelpie.agents.recording import Recording
 from kelpie.agents.scheduling import Scheduling
 from kelpie.agents.stream import RunStream
-from kelpie.agents.turn import Turn
 from kelpie.agents.work import Work
 from kelpie.errors import UmiError
 from kelpie.tools import workspace
@@ -23,7 +25,7 @@ from umi.wire.types import ToolCall
 def acknowledge_before_commit(patch):
     """A message is acknowledged once its commit was begun."""
 
-    async def accept(inbox, tenant, agent_id, incoming, options, *, run_id=None, also=None):
+    async def accept(inbox, tenant, agent_id, incoming, options, *, conversation_id="", run_id=None, also=None):
         host, database = inbox._workshop.host, inbox._workshop.database
         run = Run(
             tenant=tenant,
@@ -33,6 +35,7 @@ def acknowledge_before_commit(patch):
             input=list(incoming),
             options=options,
             created_at_ms=host.clock.now_ms(),
+            conversation_id=conversation_id,
         )
         stream, ref = RunStream(run, is_new=True), inbox.silo.ref(ACTOR_KIND, agent_id, tenant)
         ref.reserve()
@@ -56,9 +59,21 @@ def acknowledge_before_commit(patch):
     patch.setattr(Inbox, "accept", accept)
 
 
+def summary_stands_for_one_more(patch):
+    """A summary stands for the next message of a user as well, which whoever wrote it was not shown."""
+    record = summarising._record
+
+    async def one_more(turn, planned, written, trigger):
+        made = await record(turn, planned, written, trigger)
+        said = [one.position for one in planned.kept if one.body.role == "user"]
+        return msgspec.structs.replace(made, upto_position=min(said, default=made.upto_position))
+
+    patch.setattr(summarising, "_record", one_more)
+
+
 def event_before_commit(patch):
     """What a step comes to is published, and then committed."""
-    commit_results = Turn._commit_results
+    commit_results = committing.commit_results
 
     class Later:
         def __init__(self, placement):
@@ -69,32 +84,33 @@ def event_before_commit(patch):
             self.changes = changes
 
     async def publish_first(one, work):
-        placement = one._placement
-        one._placement = later = Later(placement)
+        placement = one.placement
+        one.placement = later = Later(placement)
         try:
             await commit_results(one, work)
         finally:
-            one._placement = placement
+            one.placement = placement
         await placement.commit(later.changes)
 
-    patch.setattr(Turn, "_commit_results", publish_first)
+    patch.setattr(committing, "commit_results", publish_first)
 
 
 def resume_repeats_a_tool(patch):
     """The calls that a stopped process had begun are made again."""
 
-    async def again(one, step):
-        now = await scene.read(one._shop, one._placement, one._run.options.model)
-        found = await steps.calls_of(View(one._shop.database), step.tenant, step_id=step.id)
+    async def again(one):
+        step = one.steps[-1]
+        now = await scene.read(one.shop, one.placement, one.run.options.model)
+        found = await steps.calls_of(View(one.shop.database), step.tenant, step_id=step.id)
         prepared = [
             calls.prepare(call.number, ToolCall(call.tool_call_id, call.tool, call.arguments), now.tools)
             for call in found
         ]
-        one._steps.pop()
+        one.steps.pop()
         work = Work(now, step, reply=None, incoming=[], assistant=None, prepared=prepared, base=Changes())
-        await one._commit_results(work)
+        await committing.commit_results(one, work)
 
-    patch.setattr(Turn, "_interrupt", again)
+    patch.setattr(Recording, "interrupt", again)
 
 
 def result_without_intent(patch):
@@ -103,7 +119,7 @@ def result_without_intent(patch):
     async def nothing(_one, _work):
         pass
 
-    patch.setattr(Turn, "_commit_intents", nothing)
+    patch.setattr(committing, "commit_intents", nothing)
 
 
 def failure_keeps_its_files(patch):
@@ -130,7 +146,7 @@ def failure_keeps_its_files(patch):
 
 def overlay_not_seen(patch):
     """A call of a step reads what is stored, without what the calls before it planned."""
-    patch.setattr(turn, "View", lambda database, _planned=None: View(database))
+    patch.setattr(performing, "View", lambda database, _planned=None: View(database))
 
 
 def scene_is_remembered(patch):
@@ -138,10 +154,10 @@ def scene_is_remembered(patch):
     read = scene.read
     seen = {}
 
-    async def remembered(workshop, placement, model_handle):
-        if placement not in seen:
-            seen[placement] = await read(workshop, placement, model_handle)
-        return seen[placement]
+    async def remembered(workshop, placement, *asked):
+        if (placement, asked) not in seen:
+            seen[placement, asked] = await read(workshop, placement, *asked)
+        return seen[placement, asked]
 
     patch.setattr(scene, "read", remembered)
 
@@ -164,6 +180,17 @@ def reminder_noted_apart(patch):
         await self._database.commit(fired)
 
     patch.setattr(Scheduling, "_send", noted_apart)
+
+
+def approval_taken_apart(patch):
+    """That a question was answered is noted in one commit, and the run that brings the answer accepted in another."""
+    planned = approving.plan_answered
+
+    async def apart(view, run, actor):
+        await view.database.commit(await planned(view, run, actor))
+        return Changes()
+
+    patch.setattr(approving, "plan_answered", apart)
 
 
 def recovery_forgets(patch):

@@ -8,6 +8,7 @@ engine.
 
 from sim.mutants import careless_actors as actors
 from sim.mutants import careless_analyst as analyst
+from sim.mutants import careless_conversations as conversations
 from sim.mutants import careless_store as store
 from sim.mutants import careless_turns as turns
 from sim.mutants.planting import Mutant
@@ -15,6 +16,7 @@ from sim.mutants.planting import Mutant
 _NO_FENCE = (actors.no_fence, actors.reads_without_fence, actors.positions_not_unique)
 _NO_POSITION = (actors.fence_without_position, actors.reads_without_fence)
 _HISTORIES = ("histories have no gaps", "turns are serial", "no tool runs twice")
+_SHOWN = ("a conversation shows exactly its own",)
 _CRASHES = ("turn-under-crash", "runs-resume", "restart-storm")
 _TAKEOVERS = ("runs-resume", "paused-silo", "partition", "restart-storm")
 
@@ -46,7 +48,42 @@ MUTANTS = (
         plants=(turns.reminder_noted_apart,),
         breaks=("each reminder is done once",),
         scenarios=("reminders-under-crash",),
-        recorded=("reminders-under-crash", 4),
+        recorded=("reminders-under-crash", 6),
+    ),
+    Mutant(
+        "an approval is lost",
+        plants=(turns.approval_taken_apart,),
+        breaks=("no approval is lost",),
+        scenarios=("approvals-under-crash",),
+        recorded=("approvals-under-crash", 1),
+    ),
+    Mutant(
+        "compaction drops a message",
+        plants=(turns.summary_stands_for_one_more,),
+        breaks=("no message is lost to a summary",),
+        scenarios=("compaction-under-crash",),
+        recorded=("compaction-under-crash", 6),
+    ),
+    Mutant(
+        "one window for all conversations",
+        plants=(conversations.one_window_for_all,),
+        breaks=_SHOWN,
+        scenarios=("conversations-under-crash",),
+        recorded=("conversations-under-crash", 1),
+    ),
+    Mutant(
+        "a fork ends one too far",
+        plants=(conversations.fork_ends_one_too_far,),
+        breaks=_SHOWN,
+        scenarios=("conversations-under-crash",),
+        recorded=("conversations-under-crash", 13),
+    ),
+    Mutant(
+        "a deleted conversation takes along what forks show",
+        plants=(conversations.deletes_what_forks_show,),
+        breaks=_SHOWN,
+        scenarios=("conversations-under-crash",),
+        recorded=("conversations-under-crash", 4),
     ),
     Mutant(
         "event before commit",
@@ -188,9 +225,9 @@ MUTANTS = (
     Mutant(
         "a resumed run asks the data again",
         plants=(turns.resume_repeats_a_tool,),
-        breaks=("a known result is not asked for again",),
+        breaks=("a known result is not asked for again", "no tool runs twice"),
         scenarios=("questions-under-crash",),
-        recorded=("questions-under-crash", 29),
+        recorded=("questions-under-crash", 45),
     ),
     Mutant(
         "the planner doubts what it knows",

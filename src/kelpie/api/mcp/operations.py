@@ -58,7 +58,8 @@ async def _list_agents(request: Request, given: takes.ListAgents) -> Any:
 async def _send_message(request: Request, given: takes.SendMessage) -> Any:
     who = caller(request)
     said = RunInput(id=who.workshop.host.ids.new("message"), body=Message(role="user", content=given.message))
-    stream = await who.house.inbox.accept(who.tenant, given.agent_id, [said], RunOptions())
+    async with who.house.quotas.room_for_run(who.tenant):
+        stream = await who.house.inbox.accept(who.tenant, given.agent_id, [said], RunOptions())
     await _wait(who, stream, given.wait_s)
     return await _answer(who, stream.run)
 
@@ -138,7 +139,7 @@ async def _ask(request: Request, given: takes.Ask) -> Any:
     analyst_of(who)
     question = Question(
         text=given.question,
-        model=given.model or who.house.analyst_model or await questions.default_model(who.workshop.models),
+        model=given.model or who.house.analyst_model or await questions.default_model(who.workshop.models, who.tenant),
         semantic_model=given.semantic_model,
         session=given.session,
         speaker=await who.speaker(given.speaker),

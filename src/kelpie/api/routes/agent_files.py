@@ -9,11 +9,12 @@ from pydantic import BaseModel, Field
 from kelpie.api import limits
 from kelpie.api.answer import JSON, answer
 from kelpie.api.house import Caller, caller
-from kelpie.api.ids import AgentId
+from kelpie.api.ids import CONVERSATION, AgentId
 from kelpie.api.names import random_name
+from kelpie.api.places import DEFAULT, place_of
 from kelpie.api.wire.agent_files import legacy, reading, writing
 from kelpie.api.wire.agents import card_or_handle
-from kelpie.errors import InvalidInput, NotServed
+from kelpie.errors import InvalidInput
 from kelpie.models.model import ModelCard
 from kelpie.moving.packing import pack
 from kelpie.moving.unpacking import unpack
@@ -23,10 +24,11 @@ Handle = Annotated[str | None, Form(max_length=limits.HANDLE_CHARS_MAX)]
 
 
 class ExportAgent(BaseModel):
-    """Skills are put into the file as they are given; conversations are not served yet."""
+    """Skills are put into the file as they are given. The history is that of one conversation, the main one unless
+    another is named."""
 
     skills: list[dict[str, Any]] = Field(default=[], max_length=limits.AGENT_FILE_SKILLS_MAX)
-    conversation_id: str | None = None
+    conversation_id: str | None = Field(default=None, pattern=CONVERSATION)
     scrub_messages: bool = False
 
 
@@ -35,7 +37,7 @@ async def export_agent(
     request: Request,
     agent_id: AgentId,
     use_legacy_format: Annotated[bool, Query(description="The older format, of one agent without ids.")] = False,
-    conversation_id: str | None = None,
+    conversation_id: Annotated[str | None, Query(pattern=CONVERSATION)] = None,
     scrub_messages: bool = False,
 ) -> Response:
     """The agent as a file; under `kelpie`, passages, older messages and schedules."""
@@ -50,14 +52,18 @@ async def export_agent_with_skills(request: Request, agent_id: AgentId, body: Ex
 
 
 async def _export(who: Caller, agent_id: str, body: ExportAgent, *, older: bool) -> Response:
-    if body.conversation_id is not None:
-        raise NotServed("the export of one conversation is not served yet; leave conversation_id out")
+    _, conversation = await place_of(who, body.conversation_id or DEFAULT, agent_id)
 
     def card_of(handle: str) -> ModelCard:
-        return card_or_handle(handle, lambda wanted: who.workshop.models.resolve(wanted)[0])
+        return card_or_handle(handle, lambda wanted: who.workshop.models.resolve(wanted, who.tenant)[0])
 
     packed = await pack(
-        who.view, who.tenant, agent_id, lambda agent: card_of(agent.model), without_messages=body.scrub_messages
+        who.view,
+        who.tenant,
+        agent_id,
+        lambda agent: card_of(agent.model),
+        conversation_id=conversation,
+        without_messages=body.scrub_messages,
     )
     file = writing.write(packed, card_of, who.now_ms(), body.skills, strict=who.house.strict_letta)
     # Indented, as Letta's: people read these files.
@@ -86,7 +92,9 @@ async def import_agents(
     who = caller(request)
     wanted = model or override_model_handle
     if wanted is not None:
-        who.workshop.models.resolve(wanted)  # what is asked for here is served, or refused; the file's own may wait
+        who.workshop.models.resolve(
+            wanted, who.tenant
+        )  # what is asked for here is served, or refused; the file's own may wait
     wishes = reading.Wishes(
         now_ms=who.now_ms(),
         nameless=random_name(who.workshop.host.rng),
@@ -101,7 +109,8 @@ async def import_agents(
     )
     parcel = reading.read(await file.read(), wishes)
     schedule = who.house.scheduling.plan_add
-    made = await unpack(who.workshop, schedule, who.tenant, parcel, replace_tools=override_existing_tools)
+    async with who.house.quotas.room_for_agents(who.tenant, len(parcel.agents)):
+        made = await unpack(who.workshop, schedule, who.tenant, parcel, replace_tools=override_existing_tools)
     body: dict[str, Any] = {"agent_ids": [agent.id for agent in made]}
     return answer(body if who.house.strict_letta else body | {"kelpie_notes": parcel.notes})
 

@@ -2,18 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from kelpie.agents import agent as agents
 from kelpie.agents import modify, profile
+from kelpie.api import limits
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller, is_sdk_1
 from kelpie.api.ids import AgentId, BlockId, ToolId
 from kelpie.api.paging import PageQuery, Window
 from kelpie.api.routes.agents import whole
+from kelpie.api.wire import agents as agent_wire
 from kelpie.api.wire import blocks as block_wire
+from kelpie.api.wire import tool_rules
 from kelpie.api.wire import tools as tool_wire
-from kelpie.errors import NotFound
+from kelpie.errors import InvalidInput, NotFound
+from kelpie.tools import custom
 from umi import core
 from umi.entity import Block
 
@@ -47,8 +51,35 @@ async def detach_tool(request: Request, agent_id: AgentId, tool_id: ToolId) -> R
     """Take a tool from the agent. Null for clients of generation 1, else the whole agent."""
     who = caller(request)
     await agents.get(who.view, who.tenant, agent_id)
+    await custom.get(who.view, who.tenant, tool_id)
     await who.workshop.database.commit(agents.plan_detach_tool(who.tenant, agent_id, tool_id))
     return await _tool_answer(request, who, agent_id)
+
+
+@router.patch("/v1/agents/{agent_id}/tools/approval/{tool_name}")
+async def modify_tool_approval(
+    request: Request,
+    agent_id: AgentId,
+    tool_name: Annotated[str, Path(max_length=limits.RULE_NAME_CHARS_MAX)],
+    body: tool_rules.ModifyApproval | None = None,
+    requires_approval: bool | None = None,
+) -> Response:
+    """Say whether somebody is asked before the agent calls a tool of its, in the body or, as older clients do, in the
+    query. Null for clients of generation 1, else the whole agent."""
+    who = caller(request)
+    is_needed = requires_approval if body is None else body.requires_approval
+    if is_needed is None:
+        raise InvalidInput("say whether the tool requires approval: requires_approval is true or false")
+    await modify.set_approval(who.workshop, who.tenant, agent_id, tool_name, is_needed=is_needed)
+    return await _tool_answer(request, who, agent_id)
+
+
+@router.get("/v1/agents/{agent_id}/core-memory")
+async def retrieve_memory(request: Request, agent_id: AgentId) -> Response:
+    """The agent's blocks, as older clients ask for them."""
+    who = caller(request)
+    found = await profile.read(who.view, who.tenant, agent_id)
+    return answer(agent_wire.states([found], who.card_of, strict=True)[0]["memory"])
 
 
 @router.get("/v1/agents/{agent_id}/core-memory/blocks")

@@ -3,17 +3,21 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from kelpie.agents import agent as agents
 from kelpie.agents import create, modify, profile
+from kelpie.agents.together import furnishing
 from kelpie.analyst import results
+from kelpie.api import limits
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller, is_sdk_1
 from kelpie.api.ids import AgentId
 from kelpie.api.names import random_name
-from kelpie.api.paging import PageQuery, Window, refuse_filters
+from kelpie.api.paging import PageQuery, Window, refuse_filters, refuse_orders
 from kelpie.api.wire import agents as wire
 from kelpie.errors import GuardFailed, NotFound
+from kelpie.identities.records import owners_matching
 from kelpie.tools.secrets import NO_SECRETS
 
 router = APIRouter(tags=["agents"])
@@ -21,12 +25,9 @@ _UNSERVED_FILTERS = (
     "project_id",
     "template_id",
     "base_template_id",
-    "identity_id",
-    "identifier_keys",
     "last_stop_reason",
     "created_by_id",
 )
-_UNSERVED_ORDERS = ("order_by", "sort_by")
 
 
 class AgentsQuery(PageQuery):
@@ -34,6 +35,8 @@ class AgentsQuery(PageQuery):
     tags: list[str] | None = None
     match_all_tags: bool = False
     query_text: str | None = None
+    identity_id: str | None = None
+    identifier_keys: list[str] | None = Field(default=None, max_length=limits.IDENTITY_KEYS_ASKED_MAX)
     include: list[str] | None = None
     include_relationships: list[str] | None = None
 
@@ -56,10 +59,16 @@ async def create_agent(request: Request, body: wire.CreateAgent) -> Response:
         block_ids=body.block_ids or [],
         tool_ids=body.tool_ids or [],
         tool_names=body.tool_names(),
+        wished_tools=body.wished_tools(),
+        has_base_rules=body.include_base_tool_rules,
+        first=body.first(),
         folder_ids=body.given_folders() or [],
+        identity_ids=body.identity_ids or [],
         secrets=body.given_secrets() or NO_SECRETS,
     )
-    made = await create.create(who.workshop, draft)
+    async with who.house.quotas.room_for_agents(who.tenant, 2 if body.enable_sleeptime else 1):
+        make = furnishing.create_pair if body.enable_sleeptime else create.create
+        made = await make(who.workshop, draft)
     return await whole(who, made.id)
 
 
@@ -67,8 +76,9 @@ async def create_agent(request: Request, body: wire.CreateAgent) -> Response:
 async def list_agents(request: Request, query: Annotated[AgentsQuery, Query()]) -> Response:
     """Agents, newest first. Clients of generation 1 get relations only if they ask with `include`."""
     refuse_filters(request, *_UNSERVED_FILTERS)
-    _refuse_orders(request)
+    refuse_orders(request)
     who, window = caller(request), Window(query)
+    wanted = await owners_matching(who.view, "agent", who.tenant, query.identity_id, query.identifier_keys)
     found = await agents.list_agents(
         who.view,
         who.tenant,
@@ -77,16 +87,11 @@ async def list_agents(request: Request, query: Annotated[AgentsQuery, Query()]) 
         tags=query.tags,
         match_all_tags=query.match_all_tags,
         text=query.query_text,
+        ids=wanted,
     )
     profiles = await profile.read_all(who.view, who.tenant, window.ordered(found))
     shown = wire.relations(query.include, is_sdk_1=is_sdk_1(request))
     return answer(wire.states(profiles, who.card_of, shown, strict=who.house.strict_letta))
-
-
-def _refuse_orders(request: Request) -> None:
-    for name in _UNSERVED_ORDERS:
-        if request.query_params.get(name) not in (None, "created_at"):
-            refuse_filters(request, name)
 
 
 @router.get("/v1/agents/count")
@@ -96,12 +101,15 @@ async def count_agents(
     tags: Annotated[list[str] | None, Query()] = None,
     match_all_tags: bool = False,
     query_text: str | None = None,
+    identity_id: str | None = None,
+    identifier_keys: Annotated[list[str] | None, Query(max_length=limits.IDENTITY_KEYS_ASKED_MAX)] = None,
 ) -> Response:
     """How many agents there are, or match."""
     refuse_filters(request, *_UNSERVED_FILTERS)
     who = caller(request)
+    ids = await owners_matching(who.view, "agent", who.tenant, identity_id, identifier_keys)
     total = await agents.count(
-        who.view, who.tenant, name=name, tags=tags, match_all_tags=match_all_tags, text=query_text
+        who.view, who.tenant, name=name, tags=tags, match_all_tags=match_all_tags, text=query_text, ids=ids
     )
     return answer(total)
 
@@ -124,8 +132,14 @@ async def modify_agent(request: Request, agent_id: AgentId, body: wire.ModifyAge
         block_ids=body.block_ids,
         tool_ids=body.tool_ids,
         folder_ids=body.given_folders(),
+        identity_ids=body.identity_ids,
         own_secrets=body.given_secrets(),
     )
+    if body.enable_sleeptime:
+        async with who.house.quotas.room_for_agents(who.tenant):
+            await furnishing.pair(who.workshop, who.tenant, agent_id)
+    elif body.enable_sleeptime is not None:
+        await furnishing.part(who.workshop, who.tenant, agent_id)
     return await whole(who, agent_id)
 
 

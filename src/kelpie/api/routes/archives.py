@@ -186,10 +186,11 @@ async def search_passages(request: Request, body: wire.SearchPassages) -> Respon
 
 async def _asked(who: Caller, body: wire.SearchPassages) -> list[str]:
     """The scopes to look through. Raises NotFound, and LimitExceeded where there are too many to look through all."""
+    if body.agent_id is not None:
+        await agents.get(who.view, who.tenant, body.agent_id)
     if body.archive_id is not None:
         return [(await collections.get(who.view, who.tenant, body.archive_id)).scope]
     if body.agent_id is not None:
-        await agents.get(who.view, who.tenant, body.agent_id)
         return await collections.searched(who.view, who.tenant, body.agent_id)
     most = limits.PASSAGE_SEARCH_SCOPES_MAX
     shared = await collections.list_collections(who.view, who.tenant, Page(limit=most + 1))

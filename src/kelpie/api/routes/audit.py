@@ -18,6 +18,7 @@ class AuditQuery(PageQuery):
     agent_id: str | None = None
     run_id: str | None = None
     tool: str | None = None
+    server: str | None = None
     trust: Literal["operator", "reviewed", "untrusted"] | None = None
     level: str | None = None
     state: audit.State | None = None
@@ -31,7 +32,7 @@ class AuditQuery(PageQuery):
 
 @router.get("/v1/audit/tools")
 async def list_tool_audit(request: Request, query: Annotated[AuditQuery, Query()]) -> Response:
-    """Calls that a sandbox was asked for, newest first. A key for some people alone sees those made for them."""
+    """Calls of sandboxes and MCP servers, newest first. A key for some people alone sees those made for them."""
     who, window = caller_for_people(request), Window(query)
     speakers = [one.key for one in await within(who.view, who.tenant, who.people)] if who.people else None
     found = await audit.list_rows(

@@ -3,23 +3,24 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from kelpie.agents import agent as agents
 from kelpie.agents import profile
+from kelpie.api import limits
 from kelpie.api.answer import answer
 from kelpie.api.house import caller, is_sdk_1
 from kelpie.api.ids import BlockId
 from kelpie.api.paging import PageQuery, Window, refuse_filters
 from kelpie.api.wire import agents as agent_wire
 from kelpie.api.wire import blocks as wire
+from kelpie.identities.records import owners_matching
 from umi import core
 
 router = APIRouter(tags=["blocks"])
 _UNSERVED_FILTERS = (
     "templates_only",
     "name",
-    "identity_id",
-    "identifier_keys",
     "project_id",
     "connected_to_agents_count_gt",
     "connected_to_agents_count_lt",
@@ -34,6 +35,8 @@ class BlocksQuery(PageQuery):
     description_search: str | None = None
     tags: list[str] | None = None
     match_all_tags: bool = False
+    identity_id: str | None = None
+    identifier_keys: list[str] | None = Field(default=None, max_length=limits.IDENTITY_KEYS_ASKED_MAX)
 
     def texts(self) -> dict[str, str]:
         given = {"label": self.label_search, "value": self.value_search, "description": self.description_search}
@@ -58,6 +61,7 @@ async def list_blocks(request: Request, query: Annotated[BlocksQuery, Query()]) 
     """Blocks, oldest first. Hidden ones are left out."""
     refuse_filters(request, *_UNSERVED_FILTERS)
     who, window = caller(request), Window(query, ascending=True)
+    wanted = await owners_matching(who.view, "block", who.tenant, query.identity_id, query.identifier_keys)
     found = await core.list_blocks(
         who.view,
         who.tenant,
@@ -66,6 +70,7 @@ async def list_blocks(request: Request, query: Annotated[BlocksQuery, Query()]) 
         texts=query.texts(),
         tags=query.tags,
         match_all_tags=query.match_all_tags,
+        ids=wanted,
     )
     return answer([wire.block(block) for block in window.ordered(found)])
 
@@ -76,11 +81,16 @@ async def count_blocks(
     label: str | None = None,
     tags: Annotated[list[str] | None, Query()] = None,
     match_all_tags: bool = False,
+    identity_id: str | None = None,
+    identifier_keys: Annotated[list[str] | None, Query(max_length=limits.IDENTITY_KEYS_ASKED_MAX)] = None,
 ) -> Response:
     """How many blocks there are, or match."""
     refuse_filters(request, *_UNSERVED_FILTERS)
     who = caller(request)
-    total = await core.count_blocks(who.view, who.tenant, label=label, tags=tags, match_all_tags=match_all_tags)
+    ids = await owners_matching(who.view, "block", who.tenant, identity_id, identifier_keys)
+    total = await core.count_blocks(
+        who.view, who.tenant, label=label, tags=tags, match_all_tags=match_all_tags, ids=ids
+    )
     return answer(total)
 
 

@@ -3,20 +3,21 @@
 from fastapi import APIRouter, Request, Response
 
 from kelpie.agents import agent as agents
-from kelpie.agents.create import first_message
+from kelpie.agents import beginning, compacting
 from kelpie.agents.preview import preview
 from kelpie.api.answer import JSON, answer
 from kelpie.api.house import caller
-from kelpie.api.ids import AgentId
-from kelpie.api.paging import refuse_filters
+from kelpie.api.ids import AgentId, ConversationFilter
+from kelpie.api.places import DEFAULT, place_of
 from kelpie.api.routes.agents import whole
 from kelpie.api.wire import context as wire
 from kelpie.api.wire.incoming import SendMessages
 from kelpie.models.payload import payload
 from kelpie.tools import collections
-from kelpie.trajectories import messages
+from kelpie.trajectories import messages, summaries
 from kelpie.trajectories.records import RunOptions
 from umi import archival, core
+from umi.wire.types import Message
 
 router = APIRouter(tags=["agents"])
 
@@ -31,15 +32,20 @@ async def preview_request(request: Request, agent_id: AgentId, body: SendMessage
 
 
 @router.get("/v1/agents/{agent_id}/context")
-async def retrieve_context(request: Request, agent_id: AgentId) -> Response:
-    """The context window as it stands, part by part; the tokens of the parts add up to those of the request."""
-    refuse_filters(request, "conversation_id")
+async def retrieve_context(
+    request: Request, agent_id: AgentId, conversation_id: ConversationFilter = DEFAULT
+) -> Response:
+    """The context window of the agent's main conversation, or of another, as it stands, part by part; the tokens of the
+    parts add up to those of the request."""
     who = caller(request)
-    now, asked = await preview(who.workshop, who.tenant, agent_id, [], RunOptions())
+    _, conversation = await place_of(who, conversation_id, agent_id)
+    now, asked = await preview(who.workshop, who.tenant, agent_id, [], RunOptions(), conversation)
     asked_in = await collections.searched(who.view, who.tenant, agent_id)
     facts = sum([await archival.count(who.view, who.tenant, scope) for scope in asked_in])
-    told = await messages.count(who.view, who.tenant, agent_id)
-    return answer(wire.overview(now, asked, archival=facts, recall=told))
+    told = await messages.count(who.view, who.tenant, agent_id, conversation)
+    newest = await summaries.newest(who.view, who.tenant, agent_id, conversation)
+    head = [compacting.shown(newest.body.text, newest.compacted)] if newest and newest.compacted else []
+    return answer(wire.overview(now, asked, archival=facts, recall=told, summary=head))
 
 
 @router.post("/v1/agents/{agent_id}/recompile")
@@ -52,11 +58,13 @@ async def recompile(request: Request, agent_id: AgentId) -> Response:
 
 
 @router.patch("/v1/agents/{agent_id}/reset-messages")
-async def reset_messages(request: Request, agent_id: AgentId) -> Response:
-    """Forget the agent's history and begin with its system message, as every kind of agent does here. Its memory and
+async def reset_messages(request: Request, agent_id: AgentId, body: wire.ResetMessages | None = None) -> Response:
+    """Forget the agent's history and begin with its system message, or as a new agent of its kind does. Its memory and
     the records of its runs stay."""
     who = caller(request)
     agent = await agents.get(who.view, who.tenant, agent_id)
-    first = first_message(who.workshop.host, agent, await core.of_scope(who.view, who.tenant, agent_id))
-    await who.house.inbox.start_anew(who.tenant, agent_id, first)
+    blocks = await core.of_scope(who.view, who.tenant, agent_id)
+    given: list[Message] | None = None if body is not None and body.add_default_initial_messages else []
+    begun = beginning.messages(who.workshop.host, agent, blocks, given)
+    await who.house.inbox.start_anew(who.tenant, agent_id, begun)
     return await whole(who, agent_id)

@@ -8,9 +8,10 @@ from kelpie.agents import agent as agents
 from kelpie.api import limits
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller
-from kelpie.api.ids import MessageId
-from kelpie.api.paging import Window, refuse_filters
-from kelpie.api.routes.messages import MessagesQuery, calls_of
+from kelpie.api.ids import MessageId, pattern
+from kelpie.api.paging import Window
+from kelpie.api.places import place_of
+from kelpie.api.routes.messages import MessagesQuery, calls_of, listed
 from kelpie.api.wire import messages as wire
 from kelpie.api.wire import searching
 from kelpie.trajectories import messages
@@ -22,12 +23,18 @@ _FOUND_BY_DEFAULT = ("user", "assistant")
 
 
 @router.get("/v1/messages")
-async def list_messages(request: Request, query: Annotated[MessagesQuery, Query()]) -> Response:
-    """The messages of all agents, newest first. The page counts stored messages: one may show as several."""
-    refuse_filters(request, "conversation_id")
+async def list_messages(
+    request: Request,
+    query: Annotated[MessagesQuery, Query()],
+    conversation_id: Annotated[str | None, Query(pattern=pattern("conv"))] = None,
+) -> Response:
+    """The messages of all agents, or of one conversation, newest first. The page counts stored messages: one may show
+    as several."""
     who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
+    if conversation_id is not None:
+        return await listed(who, request, query, await place_of(who, conversation_id))
     stored = window.ordered(await messages.list_messages(who.view, who.tenant, window.page))
-    return answer(wire.shown(stored, await calls_of(who, stored), query.fashion()))
+    return answer(wire.shown(stored, await calls_of(who, stored), query.fashion(request)))
 
 
 @router.get("/v1/messages/{message_id}")
@@ -53,14 +60,26 @@ async def search_of_agents(request: Request, body: searching.SearchOfAgents) -> 
         found = await _found(who, body, body.query, tuple(body.roles or _FOUND_BY_DEFAULT))
     else:
         page, roles, bounds = Page(limit=body.limit, ascending=False), body.roles or (), body.bounds()
-        found = await messages.list_messages(who.view, who.tenant, page, agent_id=body.agent_id, roles=roles, **bounds)
+        agent, conversation = await _within(who, body)
+        found = await messages.list_messages(
+            who.view, who.tenant, page, agent_id=agent, conversation_id=conversation, roles=roles, **bounds
+        )
     return answer(searching.ranked(found, is_searched=bool(body.query)))
 
 
 async def _found(who: Caller, asked: searching.Search, query: str, roles: tuple[str, ...]) -> list[StoredMessage]:
     bounds = asked.bounds()
+    agent, conversation = await _within(who, asked)
+    wanted = [agent] if agent is not None else await agents.ids(who.view, who.tenant)
+    return await messages.search(
+        who.view, who.tenant, wanted, query, conversation_id=conversation, limit=asked.limit, roles=roles, **bounds
+    )
+
+
+async def _within(who: Caller, asked: searching.Search) -> tuple[str | None, str | None]:
+    """Whose messages are searched, and in which conversation: None for all. Raises NotFound, InvalidInput."""
+    if asked.conversation_id is not None:
+        return await place_of(who, asked.conversation_id, asked.agent_id)
     if asked.agent_id is not None:
-        wanted = [(await agents.get(who.view, who.tenant, asked.agent_id)).id]
-    else:
-        wanted = await agents.ids(who.view, who.tenant)
-    return await messages.search(who.view, who.tenant, wanted, query, limit=asked.limit, roles=roles, **bounds)
+        await agents.get(who.view, who.tenant, asked.agent_id)
+    return asked.agent_id, None

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
 
+from kelpie.agents import trying
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller
 from kelpie.api.routes import mcp_servers as by_id
@@ -12,6 +13,7 @@ from kelpie.api.wire import mcp as wire
 from kelpie.api.wire import tools as tool_wire
 from kelpie.errors import NotFound
 from kelpie.tools import limits as tool_limits
+from kelpie.tools.audit import Sandboxed
 from kelpie.tools.mcp import records, rows
 from kelpie.tools.mcp.records import McpServer
 
@@ -38,7 +40,7 @@ async def add_mcp_server(request: Request, body: wire.LegacyServer) -> Response:
     """Add a server; its tools are added one by one, or by resync. 409 for a taken name."""
     who = caller(request)
     by_id.mcp_of(who)
-    _, changes = await records.plan_create(who.view, who.workshop.host, who.tenant, *body.read())
+    _, changes = await records.plan_create(who.view, who.workshop.host, who.tenant, *body.read(), who.workshop.seal)
     await who.workshop.database.commit(changes)
     return answer([wire.legacy_server(server) for server in await _listed(who)])
 
@@ -104,8 +106,15 @@ async def resync_mcp_server(request: Request, mcp_server_name: str) -> Response:
 async def execute_mcp_tool(request: Request, mcp_server_name: str, tool_name: str, body: wire.RunMcpTool) -> Response:
     """Call a tool of the server by the server's own name for it, added or not, without an agent."""
     who = caller(request)
-    server, chars_max = await _named(who, mcp_server_name), tool_limits.TOOL_RETURN_CHARS_DEFAULT
-    outcome = await by_id.mcp_of(who).run_offered(who.view, server, tool_name, body.args, chars_max)
+    mcp, chars_max = by_id.mcp_of(who), tool_limits.TOOL_RETURN_CHARS_DEFAULT
+    server = await _named(who, mcp_server_name)
+    outcome = await trying.call_once(
+        who.workshop,
+        who.tenant,
+        tool_name,
+        Sandboxed(trust="reviewed", needs="", server=server.name),
+        lambda: mcp.run_offered(who.view, server, tool_name, body.args, chars_max),
+    )
     return answer({"result": outcome.text, "success": not outcome.is_error})
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Request, Response
 from starlette.responses import StreamingResponse
 
 from kelpie.agents import agent as agents
+from kelpie.agents import trying
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller
 from kelpie.api.ids import McpServerId, ToolId
@@ -20,7 +21,7 @@ from kelpie.tools.mcp.faults import McpFault
 from kelpie.tools.mcp.records import McpServer
 from kelpie.tools.mcp.rows import Synced
 from kelpie.tools.mcp.settings import Secrets, Settings
-from kelpie.tools.mcp.tools import McpTools
+from kelpie.tools.mcp.tools import McpTools, audited
 from umi.storage import Changes
 
 router = APIRouter(tags=["mcp servers"])
@@ -111,7 +112,10 @@ async def run_mcp_tool(
     """Call one of the server's tools, without an agent."""
     who = caller(request)
     record = await rows.get(who.view, who.tenant, mcp_server_id, tool_id)
-    outcome = await mcp_of(who).call(who.view, record, body.args if body is not None else {})
+    mcp, given = mcp_of(who), body.args if body is not None else {}
+    outcome = await trying.call_once(
+        who.workshop, who.tenant, record.name, audited(record), lambda: mcp.call(who.view, record, given)
+    )
     return answer(wire.execution(outcome))
 
 
@@ -129,7 +133,8 @@ async def refresh_mcp_server(request: Request, mcp_server_id: McpServerId) -> Re
 async def create(who: Caller, settings: Settings, secrets: Secrets) -> McpServer:
     """Store a server and look at it once: one that can't be reached is kept, with a report."""
     mcp = mcp_of(who)
-    server, changes = await records.plan_create(who.view, who.workshop.host, who.tenant, settings, secrets)
+    shop = who.workshop
+    server, changes = await records.plan_create(who.view, shop.host, who.tenant, settings, secrets, shop.seal)
     await who.workshop.database.commit(changes)
     try:
         await sync(who, server)
@@ -142,7 +147,9 @@ async def modify(who: Caller, old: McpServer, body: wire.ModifyMcpServer | wire.
     mcp = mcp_of(who)
     for _ in range(limits.MCP_PLAN_ATTEMPTS_MAX):
         settings, secrets = body.read(old)
-        server, changes = await records.plan_update(who.view, who.tenant, old.id, who.now_ms(), settings, secrets)
+        server, changes = await records.plan_update(
+            who.view, who.tenant, old.id, who.now_ms(), settings, secrets, who.workshop.seal
+        )
         try:
             await who.workshop.database.commit(changes)
         except GuardFailed:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from kelpie.api.answer import answer
 from kelpie.api.house import caller
 from kelpie.api.wire import models as wire
+from kelpie.models.vectors import dimensions_of
 
 router = APIRouter(tags=["models"])
 
@@ -19,7 +20,8 @@ async def list_models(
     provider_category: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
     """Every model an agent can be given, by its handle."""
-    cards = [wire.model(card) for card in await caller(request).workshop.models.list()]
+    who = caller(request)
+    cards = [wire.model(card) for card in await who.workshop.models.list(who.tenant)]
     wanted = {"provider_name": provider_name, "provider_type": provider_type}
     found = [card for card in cards if all(value in (None, card[name]) for name, value in wanted.items())]
     if provider_category:
@@ -28,6 +30,11 @@ async def list_models(
 
 
 @router.get("/v1/models/embedding")
-async def list_embedding_models() -> Response:
-    """None: archival memory is searched by words."""
-    return answer([])
+async def list_embedding_models(request: Request) -> Response:
+    """What makes vectors: this server's own model, which archival memory is searched with where it is installed, then
+    those of providers, which nothing here uses."""
+    who = caller(request)
+    own = who.workshop.archive.embedder
+    cards = await who.workshop.models.vectors(who.tenant)
+    found = [] if own is None else [wire.own_embedding(own.name, own.dimensions)]
+    return answer(found + [wire.embedding(card, dimensions_of(card.name) or 0) for card in cards])

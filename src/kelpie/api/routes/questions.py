@@ -42,12 +42,13 @@ async def ask(request: Request, body: wire.AskQuestion) -> Response:
     analyst_of(who)
     question = Question(
         text=body.question,
-        model=body.model or who.house.analyst_model or await questions.default_model(who.workshop.models),
+        model=body.model or who.house.analyst_model or await questions.default_model(who.workshop.models, who.tenant),
         semantic_model=body.semantic_model,
         session=body.session,
         speaker=await who.speaker(body.as_),
     )
-    stream = await questions.put(who.workshop, who.house.inbox, who.tenant, question)
+    async with who.house.quotas.room_for_run(who.tenant):
+        stream = await questions.put(who.workshop, who.house.inbox, who.tenant, question)
     if body.stream:
         return StreamingResponse(_events(who, stream, body.check), headers=_HEADERS, media_type="text/event-stream")
     await stream.wait()

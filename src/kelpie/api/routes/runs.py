@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 from kelpie.api import limits
 from kelpie.api.answer import answer
 from kelpie.api.house import caller
-from kelpie.api.ids import RunId
-from kelpie.api.paging import PageQuery, Window, refuse_filters
+from kelpie.api.ids import CONVERSATION, RunId
+from kelpie.api.paging import PageQuery, Window
+from kelpie.api.places import DEFAULT, place_of
 from kelpie.api.routes.messages import MessagesQuery, calls_of, watched
 from kelpie.api.wire import messages as message_wire
 from kelpie.api.wire import runs as wire
@@ -16,7 +17,7 @@ from kelpie.api.wire import traces
 from kelpie.errors import Conflict, GuardFailed
 from kelpie.tools import custom
 from kelpie.trajectories import messages, runs, steps
-from kelpie.trajectories.records import OPEN_STATUSES
+from kelpie.trajectories.records import MAIN, OPEN_STATUSES
 from umi.storage import Page
 
 router = APIRouter(tags=["runs"])
@@ -29,13 +30,15 @@ class RunsQuery(PageQuery):
     stop_reason: str | None = None
     background: bool | None = None
     active: bool = False
+    conversation_id: Annotated[str | None, Query(pattern=CONVERSATION)] = None
 
 
 @router.get("/v1/runs")
 async def list_runs(request: Request, query: Annotated[RunsQuery, Query()]) -> Response:
     """Runs, newest first."""
-    refuse_filters(request, "conversation_id")
     who, window = caller(request), Window(query, limit=limits.PAGE_MESSAGES_DEFAULT)
+    if query.conversation_id not in (None, DEFAULT):
+        await place_of(who, query.conversation_id)
     asked: list[str] = [*(query.statuses or []), *(OPEN_STATUSES if query.active else ())]
     found = await runs.list_runs(
         who.view,
@@ -45,6 +48,7 @@ async def list_runs(request: Request, query: Annotated[RunsQuery, Query()]) -> R
         statuses=asked,
         stop_reason=query.stop_reason,
         background=query.background,
+        conversation_id=MAIN if query.conversation_id == DEFAULT else query.conversation_id,
     )
     return answer([wire.run(run) for run in window.ordered(found)])
 

@@ -69,6 +69,7 @@ async def retrieve_metrics(request: Request, step_id: StepId) -> Response:
     return answer(traces.step_metrics(step, await steps.calls_of(who.view, who.tenant, step_id=step_id)))
 
 
+@router.get("/v1/telemetry/{step_id}")
 @router.get("/v1/steps/{step_id}/trace")
 async def retrieve_trace(request: Request, step_id: StepId) -> Response:
     """The exact request that the model was sent, and what came back. Null if the model is one of this process."""

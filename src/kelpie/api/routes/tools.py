@@ -1,22 +1,26 @@
 """Tools: those people wrote and those that are built in."""
 
+import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from kelpie.agents import agent as agents
 from kelpie.agents import trying
+from kelpie.api import limits
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller
-from kelpie.api.ids import ToolId
+from kelpie.api.ids import AgentId, ToolId
 from kelpie.api.paging import PageQuery, Window
 from kelpie.api.wire import tools as wire
 from kelpie.errors import GuardFailed, InvalidInput, NotFound, NotServed
 from kelpie.tools import custom
 from kelpie.tools import limits as tool_limits
 from kelpie.tools.custom import ToolRecord
+from umi.storage import Page
 
 router = APIRouter(tags=["tools"])
+_WORD = re.compile(r"[^\W_]+")
 
 
 class ToolsQuery(PageQuery):
@@ -95,6 +99,65 @@ async def run_tool(request: Request, body: wire.RunTool) -> Response:
     call_id, outcome = await trying.run_once(who.workshop, record, body.args, body.variables())
     message_id = who.workshop.host.ids.new("message")
     return answer(wire.tool_return(message_id, call_id, record.name, who.now_ms(), outcome))
+
+
+@router.post("/v1/tools/search")
+async def search_tools(request: Request, body: wire.SearchTools) -> Response:
+    """Tools by the words of their names, tags and descriptions, best first; without words, the newest."""
+    who = caller(request)
+    known = await _all_tools(who, body.tags)
+    if body.tool_types is not None:
+        known = [record for record in known if wire.tool_type(record) in body.tool_types]
+    words = set(_WORD.findall((body.query or "").casefold()))
+    if words:
+        scored = [(_hits(record, words), record) for record in known]
+        known = [record for hits, record in sorted(scored, key=lambda one: -one[0]) if hits]
+    strict = who.house.strict_letta
+    return answer([wire.found(one, rank, strict=strict) for rank, one in enumerate(known[: body.limit], 1)])
+
+
+async def _all_tools(who: Caller, tags: list[str] | None) -> list[ToolRecord]:
+    known: list[ToolRecord] = []
+    while len(known) < limits.TOOLS_SEARCHED_MAX:
+        after = known[-1].id if known else None
+        page = Page(limit=limits.PAGE_ITEMS_MAX, after=after, ascending=False)
+        found = await custom.list_tools(who.view, who.tenant, page, tags=tags)
+        known += found
+        if len(found) < limits.PAGE_ITEMS_MAX:
+            break
+    return known
+
+
+def _hits(record: ToolRecord, words: set[str]) -> int:
+    """How many of the words a tool has; one in its name counts twice."""
+    named = set(_WORD.findall(record.name.casefold()))
+    told = set(_WORD.findall(" ".join((record.description, *record.tags)).casefold()))
+    return 2 * len(words & named) + len(words & told)
+
+
+@router.post("/v1/tools/add-base-tools")
+async def add_base_tools(request: Request) -> Response:
+    """The tools that ship with this server. Every tenant has them: this makes anew those whose rows are gone."""
+    who = caller(request)
+    builtins = who.workshop.catalog.builtins
+    changes = await custom.plan_builtins(who.view, who.tenant, who.now_ms(), builtins.values())
+    if changes:
+        await who.workshop.database.commit(changes)
+    known = await _all_tools(who, None)
+    return answer([_shown(who, record) for record in known if record.name in builtins])
+
+
+@router.post("/v1/agents/{agent_id}/tools/{tool_name}/run")
+async def run_tool_of_agent(
+    request: Request,
+    agent_id: AgentId,
+    tool_name: Annotated[str, Path(max_length=limits.RULE_NAME_CHARS_MAX)],
+    body: wire.RunForAgent | None = None,
+) -> Response:
+    """Call a tool of the agent as the agent would: with its secrets, its files and its memory."""
+    who, arguments = caller(request), body.args if body is not None else {}
+    outcome = await trying.call_for_agent(who.workshop, who.tenant, agent_id, tool_name, arguments)
+    return answer(wire.executed(outcome))
 
 
 @router.get("/v1/tools/{tool_id}")

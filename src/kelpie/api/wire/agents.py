@@ -7,23 +7,40 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from pydantic import BaseModel, Field, SecretStr
 
+from kelpie.agents import kinds, structured
+from kelpie.agents import limits as agent_limits
 from kelpie.agents.agent import REMEMBERS, Agent, AgentMemory
 from kelpie.agents.directories import bounds_of
 from kelpie.agents.profile import Profile
-from kelpie.agents.prompts import SYSTEM_PROMPTS
 from kelpie.api import limits
 from kelpie.api.answer import encoded
 from kelpie.api.bounds import Tag, check_json_bytes
-from kelpie.api.wire import blocks, folders, memory, models, tools
+from kelpie.api.wire import (
+    blocks,
+    folders,
+    groups,
+    identities,
+    memory,
+    messages,
+    model_settings,
+    models,
+    tool_rules,
+    tools,
+)
 from kelpie.api.wire.blocks import CreateBlock
+from kelpie.api.wire.compaction import CompactionSettings
+from kelpie.api.wire.incoming import MessageCreate, message_of
 from kelpie.api.wire.times import iso, iso_or_none
+from kelpie.api.wire.tool_rules import ToolRule
 from kelpie.errors import CallerError, InvalidInput, ModelError, NotServed
 from kelpie.files import limits as file_limits
+from kelpie.identities import limits as identity_limits
 from kelpie.models.model import ModelCard
 from kelpie.tools.custom import ToolRecord
 from kelpie.tools.secrets import SecretName, Secrets
 from kelpie.tools.secrets import check as check_secrets
 from umi.entity import Block
+from umi.wire.types import Message
 
 AgentType = Literal[
     "memgpt_agent",
@@ -36,33 +53,9 @@ AgentType = Literal[
     "voice_convo_agent",
     "voice_sleeptime_agent",
 ]
-# The tools an agent of a type gets unless it asks for none.
-BASE_TOOLS: dict[str, tuple[str, ...]] = {
-    "letta_v1_agent": ("memory_insert", "memory_replace", "conversation_search"),
-    "memgpt_v2_agent": ("send_message", "conversation_search", "memory_insert", "memory_replace"),
-    "memgpt_agent": (
-        "send_message",
-        "conversation_search",
-        "core_memory_append",
-        "core_memory_replace",
-        "archival_memory_insert",
-        "archival_memory_search",
-    ),
-    "react_agent": (),
-}
-_UNSERVED_TYPES = {
-    "workflow_agent": "it forgets its messages with each request, which this server does not do yet",
-    "split_thread_agent": "its threads are not built",
-    "sleeptime_agent": "its tools for thinking in the background are not built",
-    "voice_convo_agent": "voice is not built",
-    "voice_sleeptime_agent": "voice is not built",
-}
 # Kept for the client and given back; but for the bounds of files they change nothing here. docs/api.md says so.
 _KEPT = (
     "compaction_settings",
-    "response_format",
-    "tool_rules",
-    "message_buffer_autoclear",
     "enable_sleeptime",
     "max_files_open",
     "per_file_view_window_char_limit",
@@ -70,14 +63,8 @@ _KEPT = (
     "template_id",
     "base_template_id",
 )
-_ACTED_SETTINGS = ("provider_type", "max_output_tokens", "temperature", "parallel_tool_calls")
 T = TypeVar("T", Block, ToolRecord)
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+\-/]{1,64}")
-
-
-class ToolRule(BaseModel, extra="allow"):
-    type: str
-    tool_name: str
 
 
 class _AgentFields(BaseModel):
@@ -103,10 +90,10 @@ class _AgentFields(BaseModel):
     tool_exec_environment_variables: dict[str, SecretStr] | None = None
     folder_ids: list[str] | None = Field(default=None, max_length=file_limits.AGENT_FOLDERS_MAX)
     source_ids: list[str] | None = Field(default=None, max_length=file_limits.AGENT_FOLDERS_MAX)
-    identity_ids: list[str] | None = None
-    compaction_settings: dict[str, Any] | None = None
+    identity_ids: list[str] | None = Field(default=None, max_length=identity_limits.IDENTITIES_PER_OWNER_MAX)
+    compaction_settings: CompactionSettings | None = None
     response_format: dict[str, Any] | None = None
-    tool_rules: list[ToolRule] | None = None
+    tool_rules: list[ToolRule] | None = Field(default=None, max_length=agent_limits.AGENT_RULES_MAX)
     message_buffer_autoclear: bool | None = None
     enable_sleeptime: bool | None = None
     max_files_open: int | None = Field(default=None, ge=0, le=file_limits.AGENT_FILES_OPEN_MAX)
@@ -115,17 +102,9 @@ class _AgentFields(BaseModel):
     template_id: str | None = None
     base_template_id: str | None = None
 
-    def refuse_promises(self) -> None:
-        """Raise NotServed for what would be believed and not kept."""
-        if self.identity_ids:
-            raise NotServed("identity_ids are not served yet; leave them out")
-        if any(rule.type == "requires_approval" for rule in self.tool_rules or []):
-            raise NotServed("approval of tool calls is not served yet: the tool would run without being asked for")
-
     def fields(self, extras: dict[str, Any], remembers: AgentMemory | None) -> dict[str, Any]:
         """The given fields in our words; `extras` is what is kept already, `remembers` the memory that the agent has
         (None: its metadata are not read for it). Raises InvalidInput, LimitExceeded."""
-        self.refuse_promises()
         given: dict[str, Any] = {
             "name": self.name,
             "description": self.description,
@@ -140,8 +119,12 @@ class _AgentFields(BaseModel):
             "context_window_tokens": self.context_window_limit,
             "output_tokens_max": self.max_tokens,
             "parallel_tool_calls": self.parallel_tool_calls,
-            **_settings_fields(self.model_settings or {}),
+            "rules": None if self.tool_rules is None else [rule.rule() for rule in self.tool_rules],
+            **(model_settings.fields(self.model_settings) if self.model_settings is not None else {}),
+            "forgets": self.message_buffer_autoclear,
         }
+        if self.response_format is not None:
+            given["response_format"] = structured.checked_format(self.response_format)
         if self.timezone is not None and not _TIMEZONE.fullmatch(self.timezone):
             raise InvalidInput(f"timezone must be an IANA name such as Europe/Berlin, not {self.timezone[:64]!r}")
         given["extras"] = {**extras, **self._kept()}
@@ -175,31 +158,11 @@ class _AgentFields(BaseModel):
 
     def _kept(self) -> dict[str, Any]:
         kept = {name: value for name in _KEPT if (value := getattr(self, name)) is not None}
-        if self.tool_rules is not None:
-            kept["tool_rules"] = [rule.model_dump() for rule in self.tool_rules]
+        if self.compaction_settings is not None:
+            kept["compaction_settings"] = self.compaction_settings.kept()
         if self.model_settings is not None:
-            others = {name: value for name, value in self.model_settings.items() if name not in _ACTED_SETTINGS}
-            kept["model_settings"] = others
+            kept["model_settings"] = model_settings.kept(self.model_settings)
         return kept
-
-
-def _settings_fields(settings: dict[str, Any]) -> dict[str, Any]:
-    """The model settings we act on. Raises InvalidInput."""
-    found: dict[str, Any] = {}
-    for name, field, kinds in (
-        ("max_output_tokens", "output_tokens_max", (int,)),
-        ("temperature", "temperature", (int, float)),
-        ("parallel_tool_calls", "parallel_tool_calls", (bool,)),
-    ):
-        value = settings.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise InvalidInput(f"model_settings.{name} must be {' or '.join(k.__name__ for k in kinds)}, not {value!r}")
-        found[field] = value
-    if found.get("output_tokens_max", 1) < 1:
-        raise InvalidInput("model_settings.max_output_tokens must be at least 1")
-    return found
 
 
 class CreateAgent(_AgentFields):
@@ -208,23 +171,25 @@ class CreateAgent(_AgentFields):
     tools: list[str] | None = None
     include_base_tools: bool = True
     include_multi_agent_tools: bool = False
-    initial_message_sequence: list[Any] | None = None
+    include_base_tool_rules: bool | None = None
+    initial_message_sequence: list[MessageCreate] | None = Field(default=None, max_length=limits.FIRST_MESSAGES_MAX)
     from_template: str | None = None
 
     def agent(self, tenant: str, agent_id: str, name: str, now_ms: int, *, remembers: bool) -> Agent:
         """`remembers`: it has a memory unless its metadata say otherwise. Raises InvalidInput, LimitExceeded,
         NotServed."""
-        if self.agent_type in _UNSERVED_TYPES:
-            raise CallerError(f"agents of type {self.agent_type} can't run here: {_UNSERVED_TYPES[self.agent_type]}")
-        if self.initial_message_sequence:
-            raise NotServed("initial_message_sequence is not served yet; send the messages after creating the agent")
-        if self.include_multi_agent_tools or self.from_template:
-            raise NotServed("agents made from templates, and tools between agents, are not served yet")
-        given = self.fields({}, REMEMBERS if remembers else None)
+        if self.agent_type in kinds.UNSERVED:
+            raise CallerError(f"agents of type {self.agent_type} can't run here: {kinds.UNSERVED[self.agent_type]}")
+        if self.from_template:
+            raise NotServed("agents made from templates are not served: templates are Letta's cloud's")
+        kind = kinds.of(self.agent_type)
+        own = REMEMBERS if kind.remembers else AgentMemory()
+        given = self.fields({}, own if remembers else None)
         if "model" not in given:
             raise InvalidInput("an agent needs a model: give its handle, provider/model (GET /v1/models/ lists them)")
         given.setdefault("name", name)
-        given.setdefault("system", SYSTEM_PROMPTS[self.agent_type])
+        given.setdefault("system", kind.prompt)
+        given["forgets"] = kind.forgets or given.get("forgets", False)
         return Agent(
             tenant=tenant,
             id=agent_id,
@@ -235,8 +200,18 @@ class CreateAgent(_AgentFields):
         )
 
     def tool_names(self) -> list[str]:
-        base = BASE_TOOLS[self.agent_type] if self.include_base_tools else ()
+        kind = kinds.of(self.agent_type)
+        base = kinds.beginning_tools(kind, pairs=bool(self.enable_sleeptime)) if self.include_base_tools else ()
         return list(dict.fromkeys([*base, *(self.tools or [])]))
+
+    def wished_tools(self) -> list[str]:
+        return list(kinds.MULTI_AGENT_TOOLS) if self.include_multi_agent_tools else []
+
+    def first(self) -> list[Message] | None:
+        """What its history begins with after the system message; None: what its kind has. Raises InvalidInput."""
+        if self.initial_message_sequence is None:
+            return None
+        return [message_of(one) for one in self.initial_message_sequence]
 
 
 class ModifyAgent(_AgentFields):
@@ -251,6 +226,8 @@ class Relations(msgspec.Struct, frozen=True):
     tags: bool = True
     secrets: bool = True
     sources: bool = True
+    identities: bool = True
+    managed_group: bool = True
 
 
 WHOLE = Relations()
@@ -261,7 +238,7 @@ def relations(include: list[str] | None, *, is_sdk_1: bool) -> Relations:
     if not is_sdk_1 and not include:
         return WHOLE
     asked = set(include or [])
-    return Relations(*(f"agent.{name}" in asked for name in ("blocks", "tools", "tags", "secrets", "sources")))
+    return Relations(*(f"agent.{name}" in asked for name in Relations.__struct_fields__))
 
 
 def states(
@@ -291,17 +268,27 @@ def states(
         of_tools = [once(tool, show_tool) for tool in profile.tools] if relations.tools else []
         card = card_or_handle(profile.agent.model, card_of)
         state = _state(profile, card, of_blocks, of_tools, profile.agent.tags if relations.tags else [])
-        if relations.secrets:
-            names = [_secret(secret) for secret in profile.secrets]
-            state["secrets"], state["tool_exec_environment_variables"] = names, names
-        if relations.sources:
-            state["sources"] = [folders.folder(one) for one in profile.folders]
+        _relate(state, profile, relations)
         if not strict:
             state[memory.FIELD] = memory.of_agent(profile.agent.memory, profile.agent.id)
             if card.instead_of is not None:
                 state[models.FIELD] = models.fallback(card.instead_of, card.handle)
         made.append(state)
     return made
+
+
+def _relate(state: dict[str, Any], profile: Profile, relations: Relations) -> None:
+    """Add what belongs to the agent and is shared with no other of the answer."""
+    if relations.secrets:
+        names = [_secret(secret) for secret in profile.secrets]
+        state["secrets"], state["tool_exec_environment_variables"] = names, names
+    if relations.sources:
+        state["sources"] = [folders.folder(one) for one in profile.folders]
+    if relations.identities:
+        state["identities"] = [identities.identity(one) for one in profile.identities]
+        state["identity_ids"] = [one.id for one in profile.identities]
+    if relations.managed_group and profile.managed is not None:
+        state["managed_group"] = state["multi_agent_group"] = groups.group(profile.managed)
 
 
 def _secret(secret: SecretName) -> dict[str, Any]:
@@ -330,18 +317,6 @@ def card_or_handle(handle: str, card_of: Callable[[str], ModelCard]) -> ModelCar
         return ModelCard(handle=handle, provider=provider, name=name or handle, provider_type=provider)
 
 
-def _model_settings(agent: Agent, card: ModelCard) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "provider_type": models.settings_type(card),
-        "max_output_tokens": agent.output_tokens_max or card.output_tokens_max,
-        "parallel_tool_calls": agent.parallel_tool_calls,
-    }
-    if agent.temperature is not None:
-        shown["temperature"] = agent.temperature
-    shown.update(agent.extras.get("model_settings", {}))
-    return shown
-
-
 def _state(
     profile: Profile, card: ModelCard, of_blocks: list[Any], of_tools: list[Any], tags: list[str]
 ) -> dict[str, Any]:
@@ -356,11 +331,11 @@ def _state(
         "system": agent.system,
         "model": agent.model,
         "embedding": agent.embedding,
-        "model_settings": _model_settings(agent, card),
+        "model_settings": model_settings.shown(agent, card),
         "llm_config": models.llm_config(card, agent.context_window_tokens, agent.output_tokens_max, agent.temperature),
         "embedding_config": None,
         "compaction_settings": extras.get("compaction_settings"),
-        "response_format": extras.get("response_format"),
+        "response_format": agent.response_format,
         "blocks": of_blocks,
         "memory": {
             "agent_type": agent.agent_type,
@@ -370,7 +345,7 @@ def _state(
             "prompt_template": "",
         },
         "tools": of_tools,
-        "tool_rules": extras.get("tool_rules", []),
+        "tool_rules": tool_rules.shown(agent.rules),
         "tags": tags,
         "sources": [],
         "secrets": [],
@@ -378,8 +353,8 @@ def _state(
         "identity_ids": [],
         "identities": [],
         "message_ids": None,
-        "pending_approval": None,
-        "message_buffer_autoclear": extras.get("message_buffer_autoclear", False),
+        "pending_approval": None if profile.asking is None else messages.approval_request(profile.asking),
+        "message_buffer_autoclear": agent.forgets,
         "enable_sleeptime": extras.get("enable_sleeptime"),
         "multi_agent_group": None,
         "managed_group": None,

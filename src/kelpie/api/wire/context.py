@@ -1,6 +1,9 @@
 """What an agent's model is shown, in numbers: parts whose tokens add up to those of the request."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from pydantic import BaseModel
 
 from kelpie.agents.context import estimate_tokens, render_blocks, text_tokens, tools_tokens
 from kelpie.agents.scene import Scene
@@ -12,12 +15,23 @@ from umi.wire.types import Message, Request
 _METADATA = "<memory_metadata>"
 
 
-def overview(now: Scene, request: Request, *, archival: int, recall: int) -> dict[str, Any]:
+class ResetMessages(BaseModel):
+    """`add_default_initial_messages`: begin as a new agent of this kind does, not with the system message alone."""
+
+    add_default_initial_messages: bool = False
+
+
+def overview(
+    now: Scene, request: Request, *, archival: int, recall: int, summary: Sequence[Message] = ()
+) -> dict[str, Any]:
     """Tokens as they are estimated to fit a request into the window.
 
+    summary           what stands for messages that are out of view, as the model is shown it
     archival, recall  how many facts and messages there are in all
     """
     system, shown = request.messages[0], request.messages[1:]
+    head = shown[: len(summary)] if shown[: len(summary)] == list(summary) else []
+    shown = shown[len(head) :]
     core, directories = render_blocks(now.blocks), now.directories
     metadata = _METADATA + system.text.rpartition(_METADATA)[2]
     rest = system.text
@@ -29,9 +43,9 @@ def overview(now: Scene, request: Request, *, archival: int, recall: int) -> dic
         "num_tokens_external_memory_summary": text_tokens(metadata),
         "num_tokens_memory_filesystem": 0,
         "num_tokens_tool_usage_rules": 0,
-        "num_tokens_summary_memory": 0,
     }
     parts["num_tokens_system"] = estimate_tokens(system) - sum(parts.values())
+    parts["num_tokens_summary_memory"] = sum(map(estimate_tokens, head))
     parts["num_tokens_functions_definitions"] = tools_tokens(request.tools)
     parts["num_tokens_messages"] = sum(map(estimate_tokens, shown))
     return {
@@ -47,7 +61,7 @@ def overview(now: Scene, request: Request, *, archival: int, recall: int) -> dic
         "external_memory_summary": metadata,
         "memory_filesystem": None,
         "tool_usage_rules": None,
-        "summary_memory": None,
+        "summary_memory": head[0].text if head else None,
         "functions_definitions": [
             {
                 "type": "function",
@@ -77,6 +91,7 @@ def whole_message(body: Message, stored: StoredMessage | None = None) -> dict[st
         shown |= {
             "id": stored.id,
             "agent_id": stored.agent_id,
+            "conversation_id": stored.conversation_id or None,
             "run_id": stored.run_id,
             "step_id": stored.step_id,
             "otid": stored.otid,

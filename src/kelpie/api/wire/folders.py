@@ -116,7 +116,6 @@ def folder(one: Folder) -> dict[str, Any]:
         "instructions": one.instructions,
         "metadata": one.metadata,
         "embedding_config": {**_EMBEDDING, **one.embedding, "embedding_chunk_size": one.chunk_tokens},
-        "vector_db_provider": "native",
         "created_at": iso(one.created_at_ms),
         "updated_at": iso(one.updated_at_ms),
         "created_by_id": None,

@@ -2,14 +2,17 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from kelpie.agents import limits as agent_limits
+from kelpie.agents import structured
+from kelpie.agents.kinds import SPEAKING_TOOL
 from kelpie.api import limits
-from kelpie.api.wire.messages import Fashion
+from kelpie.api.wire.approvals import ApprovalCreate, ClientTool, ToolReturnCreate, specs
+from kelpie.api.wire.messages import SPEAKING_ARGUMENT, Fashion
 from kelpie.errors import InvalidInput, NotServed
 from kelpie.trajectories import limits as trajectory_limits
-from kelpie.trajectories.records import RunInput, RunOptions
+from kelpie.trajectories.records import RunInput, RunOptions, Skill
 from umi.dst import Ids
 from umi.wire.types import ImagePart, Message, Part, TextPart
 
@@ -49,13 +52,13 @@ class MessageCreate(BaseModel):
     otid: str | None = Field(default=None, max_length=limits.SENDER_CHARS_MAX)
 
 
-class OtherInput(BaseModel):
-    """An answer to an approval request or a client's tool result: known, and not served yet."""
-
-    type: Literal["approval", "tool_return"]
+Incoming = MessageCreate | ApprovalCreate | ToolReturnCreate
 
 
-Incoming = MessageCreate | OtherInput
+class ClientSkill(BaseModel):
+    name: str = Field(max_length=limits.SKILL_CHARS_MAX)
+    description: str = Field(max_length=limits.SKILL_CHARS_MAX)
+    location: str = Field(max_length=limits.SKILL_CHARS_MAX)
 
 
 class SendMessages(BaseModel):
@@ -66,17 +69,37 @@ class SendMessages(BaseModel):
     max_steps: int = agent_limits.TURN_STEPS_DEFAULT
     use_assistant_message: bool = True
     include_return_message_types: list[MessageType] | None = None
+    assistant_message_tool_name: str = Field(default=SPEAKING_TOOL, max_length=limits.SENDER_CHARS_MAX)
+    assistant_message_tool_kwarg: str = Field(default=SPEAKING_ARGUMENT, max_length=limits.SENDER_CHARS_MAX)
+    enable_thinking: bool | None = None
     override_model: str | None = None
-    override_system: str | None = None
-    client_tools: list[dict[str, Any]] | None = None
+    override_system: str | None = Field(
+        default=None,
+        max_length=agent_limits.AGENT_SYSTEM_CHARS_MAX,
+        validation_alias=AliasChoices("override_system", "system"),
+    )
+    response_format: dict[str, Any] | None = None
+    return_logprobs: bool = False
+    top_logprobs: int | None = Field(default=None, ge=0, le=limits.TOP_LOGPROBS_MAX)
+    return_token_ids: bool = False
+    client_skills: list[ClientSkill] | None = Field(default=None, max_length=limits.SKILLS_MAX)
+    client_tools: list[ClientTool] | None = Field(default=None, max_length=limits.CLIENT_TOOLS_MAX)
     streaming: bool = False
     stream_tokens: bool = False
     include_pings: bool = True
+    include_compaction_messages: bool = False
     background: bool = False
 
     def fashion(self) -> Fashion:
         types = self.include_return_message_types
-        return Fashion(self.use_assistant_message, None if types is None else frozenset(types))
+        summaries: Literal["events", "hidden"] = "events" if self.include_compaction_messages else "hidden"
+        return Fashion(
+            speaking=self.use_assistant_message,
+            tool=self.assistant_message_tool_name,
+            argument=self.assistant_message_tool_kwarg,
+            types=None if types is None else frozenset(types),
+            summaries=summaries,
+        )
 
     def options(self) -> RunOptions:
         return RunOptions(
@@ -85,23 +108,33 @@ class SendMessages(BaseModel):
             background=self.background,
             model=self.override_model,
             fashion=self.fashion().kept(),
+            system=self.override_system,
+            client_tools=specs(self.client_tools or []),
+            skills=tuple(Skill(one.name, one.description, one.location) for one in self.client_skills or ()),
+            thinks=self.enable_thinking is not False,
+            response_format=None if self.response_format is None else structured.checked_format(self.response_format),
+            logprobs=self.return_logprobs,
+            top_logprobs=self._top_logprobs(),
+            token_ids=self.return_token_ids,
         )
+
+    def _top_logprobs(self) -> int | None:
+        if self.top_logprobs is not None and not self.return_logprobs:
+            raise InvalidInput("top_logprobs needs return_logprobs: set it to true")
+        return self.top_logprobs
 
     def run_input(self, ids: Ids) -> list[RunInput]:
         """Raises InvalidInput, and NotServed for what this server can't do yet."""
         if (self.messages is None) == (self.input is None):
             raise InvalidInput("give either 'messages' or 'input', and not both")
-        if self.client_tools:
-            raise NotServed("client_tools are not served yet; attach server tools instead")
-        if self.override_system is not None:
-            raise NotServed("override_system is not served yet; change the agent's system prompt instead")
         messages = [MessageCreate(content=self.input)] if self.input is not None else self.messages or []
         return [_run_input(message, ids) for message in messages]
 
 
 def _run_input(message: Incoming, ids: Ids) -> RunInput:
-    if isinstance(message, OtherInput):
-        raise NotServed(f"messages of type '{message.type}' are not served yet")
+    if isinstance(message, ApprovalCreate | ToolReturnCreate):
+        body, answers = Message(role="user"), message.answers()
+        return RunInput(id=ids.new("message"), body=body, otid=message.otid, answers=answers)
     return RunInput(id=ids.new("message"), body=message_of(message), otid=message.otid)
 
 

@@ -3,28 +3,37 @@ reasoning, text, tool calls and tool returns each on their own, all with the sto
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from kelpie.agents.kinds import SPEAKING_TOOL, THOUGHT
+from kelpie.agents.structured import as_text
 from kelpie.api.ids import otid
+from kelpie.api.wire import compaction
 from kelpie.api.wire.times import iso
-from kelpie.trajectories.records import Call, RunOptions, StoredMessage
+from kelpie.trajectories.records import Call, Compacted, RunOptions, StoredMessage
 from umi.wire.types import ImagePart, Message, ToolCall
 
-# The tool whose call is shown as the agent's own words.
-SPEAKING_TOOL = "send_message"
+# The argument of the speaking tool that is shown as the agent's own words.
+SPEAKING_ARGUMENT = "message"
 
 
 class Fashion(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a client wants to see messages.
 
-    speaking   show a call of send_message as an assistant message, and hide its return
+    speaking   show a call of the speaking tool as an assistant message, and hide its return
+    tool, argument  which tool that is, and where its text is
     types      the message types to show, or None for all
+    summaries  not at all, as messages of the user with an alert in them (older clients know nothing else), as summary
+               messages, or as these behind the event that made them
     """
 
     speaking: bool = True
+    tool: str = SPEAKING_TOOL
+    argument: str = SPEAKING_ARGUMENT
     types: frozenset[str] | None = None
+    summaries: Literal["hidden", "alerts", "whole", "events"] = "whole"
 
     @classmethod
     def of(cls, options: RunOptions) -> "Fashion":
@@ -35,6 +44,9 @@ class Fashion(msgspec.Struct, frozen=True, omit_defaults=True):
         """What a run keeps of it, for `of`: nothing if it is the usual one."""
         kept: dict[str, Any] = msgspec.to_builtins(self, order="deterministic")
         return kept
+
+    def is_speech(self, tool: str | None) -> bool:
+        return self.speaking and tool == self.tool
 
     def shows(self, message_type: str) -> bool:
         return self.types is None or message_type in self.types
@@ -58,14 +70,27 @@ def base(
     }
 
 
-def spoken_text(call: ToolCall) -> str | None:
-    """The text of a send_message call, or None if its arguments hold none."""
+def _arguments(call: ToolCall) -> dict[str, Any] | None:
+    """None for arguments that are no object."""
     try:
-        arguments = msgspec.json.decode(call.arguments or "{}")
+        return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
     except msgspec.DecodeError:
         return None
-    text = arguments.get("message") if isinstance(arguments, dict) else None
-    return text if isinstance(text, str) else None
+
+
+def spoken_text(call: ToolCall, argument: str = SPEAKING_ARGUMENT) -> str | None:
+    """The text of a call that speaks, or None if its arguments hold none; a structured message is shown as JSON."""
+    said = (_arguments(call) or {}).get(argument)
+    return as_text(said) if isinstance(said, str | dict | list) else None
+
+
+def thought_in(call: ToolCall) -> tuple[str | None, ToolCall]:
+    """What an agent thought in a call's arguments, and the call without it."""
+    arguments = _arguments(call)
+    thought = arguments.pop(THOUGHT, None) if arguments else None
+    if not isinstance(thought, str):
+        return None, call
+    return thought or None, msgspec.structs.replace(call, arguments=msgspec.json.encode(arguments).decode())
 
 
 def shown(messages: Iterable[StoredMessage], calls: Mapping[str, Call], fashion: Fashion) -> list[dict[str, Any]]:
@@ -78,10 +103,14 @@ def shown(messages: Iterable[StoredMessage], calls: Mapping[str, Call], fashion:
 
 def _parts(message: StoredMessage, call: Call | None, fashion: Fashion) -> list[dict[str, Any]]:
     role = message.body.role
+    if message.compacted is not None:
+        return _summary(message, message.compacted, fashion)
     if role == "assistant":
         return _said(message, fashion)
     if role == "tool":
         return _returned(message, call, fashion)
+    if message.body.by_turn:
+        return []
     part = _part(message, f"{role}_message", 0)
     part["content"] = message.body.text if role == "system" else content(message.body)
     part["name"] = message.body.name
@@ -94,8 +123,23 @@ def _part(message: StoredMessage, message_type: str, number: int) -> dict[str, A
     return base(message_type, message.id, number, iso(message.created_at_ms), message.run_id, message.step_id)
 
 
+def _summary(message: StoredMessage, record: Compacted, fashion: Fashion) -> list[dict[str, Any]]:
+    if fashion.summaries == "hidden":
+        return []
+    if fashion.summaries == "alerts":
+        return [_part(message, "user_message", 0) | {"content": compaction.as_alert(message, record)}]
+    stats, parts = compaction.stats(record), list[dict[str, Any]]()
+    if fashion.summaries == "events":
+        parts.append(
+            _part(message, "event_message", 0) | {"event_type": "compaction", "event_data": compaction.event(record)}
+        )
+    told = {"summary": message.body.text, "compaction_stats": stats}
+    return [*parts, _part(message, "summary_message", len(parts)) | told]
+
+
 def _said(message: StoredMessage, fashion: Fashion) -> list[dict[str, Any]]:
-    """The pieces of a reply: reasoning, text, then calls; calls that stand together are one piece."""
+    """The pieces of a reply: reasoning, text, then calls; calls that stand together are one piece, and so are those
+    that somebody was asked about."""
     body = message.body
     parts: list[dict[str, Any]] = []
     if body.reasoning:
@@ -106,25 +150,50 @@ def _said(message: StoredMessage, fashion: Fashion) -> list[dict[str, Any]]:
     if body.content:
         parts.append(_part(message, "assistant_message", len(parts)) | {"content": body.text})
     together: list[dict[str, Any]] | None = None
+    asked: list[dict[str, Any]] = []
     for call in body.tool_calls:
-        text = spoken_text(call) if fashion.speaking and call.name == SPEAKING_TOOL else None
+        if body.thinks_in_calls:
+            thought, call = thought_in(call)  # noqa: PLW2901 - shown without it
+            if thought is not None:
+                parts.append(_part(message, "reasoning_message", len(parts)) | _thought(thought))
+                together = None
+        if call.asked:
+            asked.append(_call(call))
+            continue
+        text = spoken_text(call, fashion.argument) if fashion.is_speech(call.name) else None
         if text is not None:
             parts.append(_part(message, "assistant_message", len(parts)) | {"content": text})
             together = None
             continue
-        shown_call = {"name": call.name, "arguments": call.arguments, "tool_call_id": call.id}
         if together is None:
             together = []
             parts.append(
-                _part(message, "tool_call_message", len(parts)) | {"tool_call": shown_call, "tool_calls": together}
+                _part(message, "tool_call_message", len(parts)) | {"tool_call": _call(call), "tool_calls": together}
             )
-        together.append(shown_call)
+        together.append(_call(call))
+    if asked:
+        parts.append(
+            _part(message, "approval_request_message", len(parts)) | {"tool_call": asked[0], "tool_calls": asked}
+        )
     return parts
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"name": call.name, "arguments": call.arguments, "tool_call_id": call.id}
+
+
+def approval_request(message: StoredMessage) -> dict[str, Any]:
+    """The part of a message with which it asks about calls of its."""
+    return next(part for part in _said(message, Fashion()) if part["message_type"] == "approval_request_message")
+
+
+def _thought(text: str) -> dict[str, Any]:
+    return {"source": "non_reasoner_model", "reasoning": text, "signature": None}
 
 
 def _returned(message: StoredMessage, call: Call | None, fashion: Fashion) -> list[dict[str, Any]]:
     body = message.body
-    if fashion.speaking and body.name == SPEAKING_TOOL and not body.is_error:
+    if fashion.is_speech(body.name) and not body.is_error:
         return []
     result = {
         "type": "tool",

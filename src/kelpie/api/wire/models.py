@@ -2,17 +2,22 @@
 
 from typing import Any
 
+from kelpie.models.kinds import KINDS
 from kelpie.models.model import ModelCard
 
-# Our provider type -> Letta's provider type and endpoint type. The name of the provider stays as it is.
+# Our provider type -> Letta's provider type and endpoint type, where they are not both the same word. The name of the
+# provider stays as it is.
 _TYPES = {
-    "openai": ("openai", "openai"),
-    "anthropic": ("anthropic", "anthropic"),
-    "ollama": ("ollama", "ollama"),
-    "vllm": ("vllm", "vllm"),
     "local": ("hugging-face", "llamacpp"),
     "kelpie": ("letta", "openai"),
+    "lmstudio_openai": ("lmstudio_openai", "lmstudio"),
+    "fireworks": ("fireworks", "openai"),
+    "cerebras": ("cerebras", "openai"),
+    "sglang": ("sglang", "openai"),
 }
+_SAME = frozenset(KINDS).difference(_TYPES)
+# Fewer words are known where vectors are made.
+_EMBEDDING_ENDPOINTS = frozenset({"azure", "google_ai", "groq", "ollama", "vllm", "mistral", "together"})
 _OTHER = ("openai", "openai")
 # The model settings' union has fewer kinds; the rest takes the fields of OpenAI's.
 SETTINGS_TYPES = frozenset({"openai", "anthropic"})
@@ -28,7 +33,13 @@ def fallback(asked: str, used: str) -> dict[str, Any]:
 
 
 def _types(card: ModelCard) -> tuple[str, str]:
+    if card.provider_type in _SAME:
+        return card.provider_type, card.provider_type
     return _TYPES.get(card.provider_type, _OTHER)
+
+
+def category(card: ModelCard) -> str:
+    return "byok" if card.is_tenants else "base"
 
 
 def settings_type(card: ModelCard) -> str:
@@ -44,7 +55,7 @@ def model(card: ModelCard) -> dict[str, Any]:
         "display_name": card.name,
         "provider_type": provider_type,
         "provider_name": card.provider,
-        "provider_category": "base",
+        "provider_category": category(card),
         "model_type": "llm",
         "model": card.name,
         "model_endpoint_type": endpoint_type,
@@ -76,7 +87,7 @@ def llm_config(
         "model_endpoint": None,
         "model_wrapper": None,
         "provider_name": card.provider,
-        "provider_category": "base",
+        "provider_category": category(card),
         "context_window": context_window_tokens or card.context_window_tokens,
         "max_tokens": output_tokens_max or card.output_tokens_max,
         "temperature": 1.0 if temperature is None else temperature,
@@ -87,4 +98,33 @@ def llm_config(
         "frequency_penalty": None,
         "parallel_tool_calls": True,
         "strict": False,
+    }
+
+
+def embedding(card: ModelCard, dimensions: int) -> dict[str, Any]:
+    endpoint = card.provider_type if card.provider_type in _EMBEDDING_ENDPOINTS else "openai"
+    return _embedding(card.handle, card.name, card.provider, _types(card)[0], endpoint, dimensions)
+
+
+def own_embedding(name: str, dimensions: int) -> dict[str, Any]:
+    """The model of this server."""
+    return _embedding(f"kelpie/{name}", name, "kelpie", "letta", "hugging-face", dimensions)
+
+
+def _embedding(
+    handle: str, name: str, provider: str, provider_type: str, endpoint: str, dimensions: int
+) -> dict[str, Any]:
+    return {
+        "handle": handle,
+        "name": name,
+        "display_name": name,
+        "provider_type": provider_type,
+        "provider_name": provider,
+        "model_type": "embedding",
+        "embedding_endpoint_type": endpoint,
+        "embedding_endpoint": None,
+        "embedding_model": name,
+        "embedding_dim": dimensions,
+        "embedding_chunk_size": 300,
+        "batch_size": 32,
     }

@@ -49,9 +49,9 @@ def run(one: Run) -> dict[str, Any]:
         "background": one.options.background,
         "created_at": iso(one.created_at_ms),
         "completed_at": iso_or_none(ended_ms),
-        "metadata": {"error": one.error} if one.error else None,
+        "metadata": _metadata(one) or None,
         "request_config": None,
-        "conversation_id": None,
+        "conversation_id": one.conversation_id or None,
         "base_template_id": None,
         "callback_url": None,
         "callback_sent_at": None,
@@ -62,12 +62,25 @@ def run(one: Run) -> dict[str, Any]:
     }
 
 
+def _metadata(one: Run) -> dict[str, Any]:
+    """Why it failed, which agent's run began it, and the group whose turn it was."""
+    found: dict[str, Any] = {"error": one.error} if one.error else {}
+    if one.options.callers:
+        by = one.options.callers[-1]
+        found["called_by"] = {"agent_id": by.agent_id, "run_id": by.run_id, "tool_call_id": by.tool_call_id or None}
+    return found | ({"group_id": one.options.group_id} if one.options.group_id else {})
+
+
+KIND_FIELD = "kelpie_kind"  # ours: of a step that is no reply
+
+
 def step(one: Step, *, strict: bool) -> dict[str, Any]:
     """`strict`: without the field that is ours."""
     tokens, remembered = one.usage, None if strict else memory.of_step(one)
     return {
         **({memory.FIELD: remembered} if remembered else {}),
         **({models.FIELD: models.fallback(one.instead_of, one.model)} if one.instead_of and not strict else {}),
+        **({KIND_FIELD: one.kind} if one.kind != "reply" and not strict else {}),
         "id": one.id,
         "origin": None,
         "provider_id": None,

@@ -4,6 +4,7 @@ from typing import Any, Literal, TypedDict
 
 from pydantic import BaseModel, Field
 
+from kelpie.api.ids import CONVERSATION
 from kelpie.api.wire.context import whole_message
 from kelpie.api.wire.messages import content
 from kelpie.api.wire.times import iso, moment_ms
@@ -26,7 +27,7 @@ class Search(BaseModel):
 
     search_mode: Literal["vector", "fts", "hybrid"] = "hybrid"
     agent_id: str | None = None
-    conversation_id: str | None = None
+    conversation_id: str | None = Field(default=None, pattern=CONVERSATION)
     limit: int = Field(default=50, ge=1, le=limits.MESSAGE_SEARCH_RESULTS_MAX)
     start_date: str | None = None
     end_date: str | None = None
@@ -40,8 +41,6 @@ class Search(BaseModel):
     def refuse(self) -> None:
         if self.search_mode == "vector":
             raise NotServed("the search_mode 'vector' is not served: messages are found by their words; use 'fts'")
-        if self.conversation_id is not None:
-            raise NotServed("the filter 'conversation_id' is not served yet; leave it out")
 
 
 class SearchAll(Search):
@@ -70,7 +69,7 @@ def listed(message: StoredMessage) -> dict[str, Any]:
         "content": content(message.body) if message.body.role == "user" else message.body.text,
         "message_id": message.id,
         "agent_id": message.agent_id,
-        "conversation_id": None,
+        "conversation_id": message.conversation_id or None,
         "created_at": iso(message.created_at_ms),
     }
 

@@ -11,10 +11,11 @@ crash, begins far above the one before, whose last pieces nobody has any more: t
 from collections.abc import Mapping
 from typing import Any
 
+from kelpie.agents.kinds import THOUGHT
 from kelpie.agents.pieces import cut_again
 from kelpie.agents.stream import Committed, Provisional
 from kelpie.api import limits
-from kelpie.api.wire.messages import SPEAKING_TOOL, Fashion, base, shown
+from kelpie.api.wire.messages import Fashion, base, shown
 from kelpie.api.wire.partial import StringValue
 from kelpie.api.wire.times import iso
 from kelpie.trajectories.records import Call
@@ -33,13 +34,16 @@ class _OpenMessage:
         self.number = -1
         self.call_ids: dict[int, str] = {}
         self.speaking: dict[int, StringValue] = {}
+        self.thoughts: dict[int, StringValue] = {}
 
-    def begin(self, kind: str, key: str) -> int:
-        """The number of the part that `key` belongs to; parts of one key that follow each other are one."""
+    def begin(self, kind: str | None, key: str) -> int:
+        """The number of the part that `key` belongs to; parts of one key that follow each other are one. `kind` is what
+        has been told now, None if nothing of the part has."""
         if key != self._last:
             self._last = key
             self.number += 1
-        self.kinds.add(kind)
+        if kind is not None:
+            self.kinds.add(kind)
         return self.number
 
 
@@ -60,16 +64,14 @@ class Narrator:
         return made
 
     def pieces(self, event: Provisional, now_ms: int) -> list[dict[str, Any]]:
-        """What a piece of a reply becomes: one message, or none if this client doesn't see it."""
+        """What a piece of a reply becomes: one message as a rule, or none if this client doesn't see it."""
         message = self._open.get(event.message_id)
         if message is None:
             message = self._open[event.message_id] = _OpenMessage(iso(now_ms))
             self.seq_id = max(self.seq_id, event.attempt * limits.STREAM_EVENTS_PER_ATTEMPT)
         delta = event.delta
-        made = self._call(event, message) if delta.kind == "tool_call" else self._words(event, message)
-        if made is None or not self._fashion.shows(made["message_type"]):
-            return []
-        return self._numbered([made])
+        made = self._call(event, message) if delta.kind == "tool_call" else [self._words(event, message)]
+        return self._numbered([one for one in made if self._fashion.shows(one["message_type"])])
 
     def _piece(self, event: Provisional, message: _OpenMessage, message_type: str, number: int) -> dict[str, Any]:
         return base(message_type, event.message_id, number, message.date, self._run_id, event.step_id)
@@ -81,25 +83,37 @@ class Narrator:
             return piece | {"source": "reasoner_model", "reasoning": event.delta.text, "signature": None}
         return piece | {"content": event.delta.text}
 
-    def _call(self, event: Provisional, message: _OpenMessage) -> dict[str, Any] | None:
+    def _call(self, event: Provisional, message: _OpenMessage) -> list[dict[str, Any]]:
+        """A call that speaks is the agent's own words: what is new of its text. Where calls hold what the agent thinks,
+        that comes apart, and the call itself once it is whole."""
         delta = event.delta
         if delta.tool_call_id is not None:
             message.call_ids[delta.index] = delta.tool_call_id
-        if delta.tool_name == SPEAKING_TOOL and self._fashion.speaking:
-            message.speaking[delta.index] = StringValue("message")
+        if self._fashion.is_speech(delta.tool_name):
+            message.speaking[delta.index] = StringValue(self._fashion.argument)
+        made = self._thought(event, message) if event.thinks else []
         if delta.index in message.speaking:
-            return self._speech(event, message, message.speaking[delta.index])
+            return made + self._speech(event, message, message.speaking[delta.index])
+        if event.thinks:
+            return made
         number = message.begin("tool_call", "tool_call")
         call = _call_delta(delta, message.call_ids.get(delta.index))
-        return self._piece(event, message, "tool_call_message", number) | {"tool_call": call, "tool_calls": call}
+        return [self._piece(event, message, "tool_call_message", number) | {"tool_call": call, "tool_calls": call}]
 
-    def _speech(self, event: Provisional, message: _OpenMessage, value: StringValue) -> dict[str, Any] | None:
-        """A send_message call is the agent's own words: what is new of its text."""
-        number = message.begin("tool_call", f"speech {event.delta.index}")
+    def _speech(self, event: Provisional, message: _OpenMessage, value: StringValue) -> list[dict[str, Any]]:
         text = value.feed(event.delta.arguments)
+        number = message.begin("speech" if text else None, f"speech {event.delta.index}")
         if not text:
-            return None
-        return self._piece(event, message, "assistant_message", number) | {"content": text}
+            return []
+        return [self._piece(event, message, "assistant_message", number) | {"content": text}]
+
+    def _thought(self, event: Provisional, message: _OpenMessage) -> list[dict[str, Any]]:
+        index = event.delta.index
+        text = message.thoughts.setdefault(index, StringValue(THOUGHT)).feed(event.delta.arguments)
+        if not text:
+            return []
+        piece = self._piece(event, message, "reasoning_message", message.begin("thought", f"thought {index}"))
+        return [piece | {"source": "non_reasoner_model", "reasoning": text, "signature": None}]
 
     def committed(self, event: Committed, calls: Mapping[str, Call]) -> list[dict[str, Any]]:
         """What of a committed step this narrator has not told in pieces: the pieces, then what has none."""
@@ -119,16 +133,20 @@ class Narrator:
         self.seq_id = max(self.seq_id, told.attempt * limits.STREAM_EVENTS_PER_ATTEMPT)
         made = []
         for delta in cut_again(reply.body, told):
-            made += self.pieces(Provisional(reply.id, event.step.id, delta, told.attempt), reply.created_at_ms)
+            piece = Provisional(reply.id, event.step.id, delta, told.attempt, reply.body.thinks_in_calls)
+            made += self.pieces(piece, reply.created_at_ms)
         return made
 
 
 def _kind(part: dict[str, Any], body: Message) -> str:
     """Which kind of piece a whole part would have come in: a speaking call looks like text, and follows it."""
-    if part["message_type"] != "assistant_message":
-        return {"reasoning_message": "reasoning", "tool_call_message": "tool_call"}.get(part["message_type"], "")
+    kind = part["message_type"]
+    if kind == "reasoning_message":
+        return "reasoning" if part["source"] == "reasoner_model" else "thought"
+    if kind != "assistant_message":
+        return "tool_call" if kind == "tool_call_message" else ""
     text_at = 1 if body.reasoning else 0
-    return "text" if body.content and int(part["otid"][-2:], 16) == text_at else "tool_call"
+    return "text" if body.content and int(part["otid"][-2:], 16) == text_at else "speech"
 
 
 def _call_delta(delta: Delta, call_id: str | None) -> dict[str, Any]:

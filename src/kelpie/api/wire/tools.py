@@ -1,16 +1,18 @@
 """Tools on the wire."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from pydantic import BaseModel, Field, SecretStr
 
+from kelpie.api import limits
 from kelpie.api.wire.times import iso
 from kelpie.errors import NotServed
 from kelpie.sandbox.limits import LAYER_REQUIREMENT_CHARS_MAX
 from kelpie.tools import limits as tool_limits
 from kelpie.tools.custom import CUSTOM, EXTERNAL, ToolDraft, ToolRecord
+from kelpie.tools.others import OTHERS_TOOLS
 from kelpie.tools.secrets import Secrets
 from kelpie.tools.secrets import check as check_secrets
 from kelpie.tools.settings import ChosenTrust
@@ -23,6 +25,7 @@ _KINDS = {
     "letta_memory_core": ("core_memory_append", "core_memory_replace"),
     "letta_sleeptime_core": ("memory_insert", "memory_replace"),
     "letta_files_core": ("open_files", "grep_files", "semantic_search_files"),
+    "letta_multi_agent_core": tuple(tool.name for tool in OTHERS_TOOLS),
 }
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
 OTHER_BUILTIN = "letta_builtin"
@@ -31,7 +34,6 @@ TOOL_TYPES = (
     CUSTOM,
     *_KINDS,
     OTHER_BUILTIN,
-    "letta_multi_agent_core",
     "letta_voice_sleeptime_core",
     "external_langchain",
     "external_composio",
@@ -78,7 +80,7 @@ _MAY_BE_ABSENT = frozenset({"timeout_ms", "egress", "secrets", "capabilities"})
 
 
 class _ToolFields(BaseModel):
-    """What a client may set. What would have no effect here is refused if it is a promise (approval)."""
+    """What a client may set."""
 
     description: str | None = None
     tags: list[str] | None = None
@@ -92,13 +94,11 @@ class _ToolFields(BaseModel):
     default_requires_approval: bool | None = None
     metadata_: dict[str, Any] | None = None
 
-    def refuse_promises(self) -> None:
-        if self.default_requires_approval:
-            raise NotServed("tools that need approval are not served yet: the tool would run without being asked for")
-
     def settings(self, *, strict: bool) -> dict[str, Any] | None:
         """The given settings in our words, None if there are none. Raises NotServed."""
         given = self.kelpie_sandbox.settings() if self.kelpie_sandbox is not None and not strict else {}
+        if self.default_requires_approval is not None:
+            given["needs_approval"] = self.default_requires_approval
         if self.npm_requirements:
             raise NotServed("packages of npm are not served yet: a tool in JavaScript may use what node brings")
         if self.pip_requirements is not None:
@@ -123,7 +123,6 @@ class CreateTool(_ToolFields):
 
     def draft(self, *, strict: bool) -> ToolDraft:
         """`strict`: without the field that is ours. Raises InvalidSource, InvalidInput, NotServed."""
-        self.refuse_promises()
         source_type = self.source_type or "python"
         return ToolDraft(
             source_code=self.source_code,
@@ -143,7 +142,6 @@ class ModifyTool(_ToolFields):
     def fields(self, old: ToolRecord, *, strict: bool) -> dict[str, Any]:
         """What to change, in our words. A field that is null is left as it is. Raises InvalidSource, InvalidInput,
         NotServed."""
-        self.refuse_promises()
         source_type = self.source_type or old.source_type
         source_code = self.source_code if self.source_code is not None else old.source_code
         given = {
@@ -199,6 +197,43 @@ class RunTool(BaseModel):
         return check_secrets({name: value.get_secret_value() for name, value in self.env_vars.items()})
 
 
+class RunForAgent(BaseModel):
+    args: dict[str, Any] = {}
+
+
+class SearchTools(BaseModel):
+    """Every tool has a few words to it: they are found by these words, whatever the mode says."""
+
+    query: str | None = Field(default=None, max_length=limits.SEARCH_CHARS_MAX)
+    search_mode: Literal["vector", "fts", "hybrid"] = "hybrid"
+    tool_types: list[str] | None = None
+    tags: list[str] | None = None
+    limit: int = Field(default=50, ge=1, le=limits.TOOLS_FOUND_MAX)
+
+
+def found(record: ToolRecord, rank: int, *, strict: bool) -> dict[str, Any]:
+    """A tool that was searched for; the first has rank 1."""
+    return {
+        "tool": tool(record, strict=strict),
+        "embedded_text": None,
+        "fts_rank": rank,
+        "vector_rank": None,
+        "combined_score": 1 / rank,
+    }
+
+
+def executed(outcome: Outcome) -> dict[str, Any]:
+    """What a call for an agent came to."""
+    return {
+        "status": "error" if outcome.is_error else "success",
+        "func_return": outcome.text,
+        "agent_state": None,
+        "stdout": outcome.stdout,
+        "stderr": outcome.stderr,
+        "sandbox_config_fingerprint": None,
+    }
+
+
 def tool_return(message_id: str, call_id: str, name: str, now_ms: int, outcome: Outcome) -> dict[str, Any]:
     """What a run of a source came to, as Letta words it."""
     status = "error" if outcome.is_error else "success"
@@ -246,7 +281,7 @@ def tool(record: ToolRecord, *, strict: bool) -> dict[str, Any]:
         "metadata_": record.metadata,
         "pip_requirements": [_package(one) for one in record.settings.requirements] or None,
         "npm_requirements": None,
-        "default_requires_approval": None,
+        "default_requires_approval": record.settings.needs_approval or None,
         "enable_parallel_execution": False,
         "project_id": None,
         "created_by_id": None,

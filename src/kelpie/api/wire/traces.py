@@ -82,7 +82,10 @@ def spans(run: Run, steps: Sequence[Step], calls: Sequence[Call]) -> list[dict[s
     ended_ms = run.completed_at_ms or max((one.completed_at_ms or 0 for one in steps), default=run.created_at_ms)
     took_ms = max(0, ended_ms - run.created_at_ms)
     failed = run.status == "failed"
-    told = [span("run", root, None, run.created_at_ms, took_ms, is_error=failed, run_id=run.id, agent_id=run.agent_id)]
+    about: dict[str, Any] = {"run_id": run.id, "agent_id": run.agent_id}
+    if run.options.callers:
+        about["called_by"] = run.options.callers[-1].run_id
+    told = [span("run", root, None, run.created_at_ms, took_ms, is_error=failed, **about)]
     for step in steps:
         own = _uuid(step.id).replace("-", "")[:16]
         made = [call for call in calls if call.step_id == step.id]

@@ -1,4 +1,4 @@
-"""Bringing a database over: tools, then blocks, then agents, each agent whole.
+"""Bringing a database over: tools, then blocks, then agents, each agent whole; then archives, identities and groups.
 
 What is an agent's alone is written before the agent itself: a run that is broken off leaves nothing that anybody sees,
 and the next one begins that agent anew.
@@ -17,6 +17,7 @@ from kelpie.api.wire.agent_files.checking import check_texts
 from kelpie.api.wire.agent_files.parts import Notes
 from kelpie.errors import CallerError, Conflict, InvalidInput, LimitExceeded, NotFound
 from kelpie.moving import limits
+from kelpie.moving.letta.archives import Archives
 from kelpie.moving.letta.here import Here
 from kelpie.moving.letta.histories import Histories
 from kelpie.moving.letta.reading import Row, Source
@@ -24,6 +25,7 @@ from kelpie.moving.letta.report import Report
 from kelpie.moving.letta.rows import agent_fields, block_fields, kept_id, told_ms
 from kelpie.moving.letta.secrets import opened
 from kelpie.moving.letta.tables import LEFT, TAKEN
+from kelpie.moving.letta.together import Together
 from kelpie.moving.parcel import Traveller
 from kelpie.moving.unpacking import plan_agent
 from kelpie.tools import custom
@@ -61,7 +63,10 @@ class Bringing:
         self._tools: dict[str, str] = {}  # their id -> ours
         self._lost_blocks: set[str] = set()
         self._lost_agents: set[str] = set()
+        self._agents_here: set[str] = set()  # their ids, of those that came now or before
         self._histories = Histories(source, here, report, self._progress)
+        self._archives = Archives(source, here, report, self._agents_here.__contains__)
+        self._together = Together(source, here, report, self._agents_here.__contains__, self._has_block)
         self._done = 0
 
     async def run(self) -> None:
@@ -73,6 +78,9 @@ class Bringing:
         await self._bring_tools()
         await self._bring_blocks()
         await self._bring_agents()
+        await self._archives.bring(*self._owned("archives"))
+        await self._together.bring_identities(*self._owned("identities"))
+        await self._together.bring_groups(*self._owned("groups"))
         await self._leave(unknown)
 
     # ---- what there is
@@ -207,6 +215,7 @@ class Bringing:
             self._progress()
             agent_id = kept_id("agent", row["id"])
             if await self._is_here(agent_id):
+                self._agents_here.add(row["id"])
                 await self._skip(row["id"])
                 continue
             notes = Notes()
@@ -220,6 +229,7 @@ class Bringing:
                 continue
             for line in notes.lines:
                 self._report.remark("agents", row["id"], line)
+            self._agents_here.add(row["id"])
             self._report.taken["agents"] += 1
 
     async def _is_here(self, agent_id: str) -> bool:
@@ -236,7 +246,7 @@ class Bringing:
             count = await self._source.count(table, "agent_id = %s", agent_id)
             self._report.already[table] += count
             self._progress(count if table == "messages" else 0)
-        await self._histories.skip_passages(agent_id)
+        await self._archives.skip_own(agent_id)
 
     async def _lose(self, agent_id: str) -> None:
         self._lost_agents.add(agent_id)
@@ -264,7 +274,7 @@ class Bringing:
         clear = self._plan_clear(agent)
         await here.commit(clear.extend(messages.plan_add([first_message(here.host, agent, own)])))
         await self._histories.bring_messages(row["id"], agent)
-        await self._histories.bring_passages(row["id"], agent)
+        await self._archives.bring_own(row["id"], agent)
         await here.commit(plan_agent(here.host, agent, Traveller(agent=agent, secrets=secrets), own, tool_ids))
         here.archive.wake(here.tenant, agent.id)
 
@@ -284,7 +294,7 @@ class Bringing:
         async for row in self._source.rows("blocks_agents", "agent_id = %s", agent_id):
             if row["block_label"] in blocks:
                 raise Conflict(f"two of its blocks have the label '{row['block_label'][:64]}'")
-            if row["block_id"] in self._lost_blocks or not await self._has_block(row["block_id"]):
+            if not await self._has_block(row["block_id"]):
                 missed.append(("blocks_agents", row["block_id"], "its block is not taken"))
             else:
                 blocks[row["block_label"]] = kept_id("block", row["block_id"])
@@ -304,6 +314,8 @@ class Bringing:
     async def _has_block(self, block_id: str) -> bool:
         """Of another organisation it may not. In a rehearsal nothing is there."""
         here, ours = self._here, kept_id("block", block_id)
+        if block_id in self._lost_blocks:
+            return False
         return here.is_rehearsal or bool(await core.ids_taken(here.view, here.tenant, [ours]))
 
     async def _secrets(self, agent_id: str) -> Secrets:
@@ -325,9 +337,8 @@ class Bringing:
     # ---- the rest
 
     async def _leave(self, unknown: list[str]) -> None:
-        await self._histories.leave_passages(*self._owned("archival_passages"))
         report = self._report
-        report.miss_all("archival_passages (embedding)", _EMBEDDINGS, self._histories.embeddings)
+        report.miss_all("archival_passages (embedding)", _EMBEDDINGS, self._archives.embeddings)
         for table, left in LEFT.items():
             if not self._source.has(table):
                 continue

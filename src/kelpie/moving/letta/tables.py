@@ -30,6 +30,8 @@ class Left(NamedTuple):
 
 _OF_BLOCK = "block_id IN (SELECT id FROM block WHERE organization_id = %s)"
 _OF_AGENT = "agent_id IN (SELECT id FROM agents WHERE organization_id = %s)"
+_OF_IDENTITY = "identity_id IN (SELECT id FROM identities WHERE organization_id = %s)"
+_OF_GROUP = "group_id IN (SELECT id FROM groups WHERE organization_id = %s)"
 TAKEN: dict[str, Taken] = {
     "agents": Taken(
         tuple(
@@ -71,22 +73,34 @@ TAKEN: dict[str, Taken] = {
         ),
         orders="sequence_id",
     ),
+    "archives": Taken(tuple("id organization_id name description created_at is_deleted".split())),
     "archives_agents": Taken(("agent_id", "archive_id"), "agent_id || '/' || archive_id", "archive_id", _OF_AGENT),
     "archival_passages": Taken(
         tuple("id organization_id archive_id text tags metadata_ embedding_config created_at is_deleted".split())
     ),
+    "identities": Taken(
+        tuple("id organization_id identifier_key name identity_type properties created_at is_deleted".split())
+    ),
+    "identities_agents": Taken(("identity_id", "agent_id"), "identity_id || '/' || agent_id", "agent_id", _OF_IDENTITY),
+    "identities_blocks": Taken(("identity_id", "block_id"), "identity_id || '/' || block_id", "block_id", _OF_IDENTITY),
+    "groups": Taken(
+        tuple(
+            """id organization_id description manager_type manager_agent_id termination_token max_turns
+            sleeptime_agent_frequency turns_counter last_processed_message_id hidden agent_ids project_id created_at
+            is_deleted""".split()
+        )
+    ),
+    "groups_agents": Taken(("group_id", "agent_id"), "group_id || '/' || agent_id", "agent_id", _OF_GROUP),
+    "groups_blocks": Taken(("group_id", "block_id"), "group_id || '/' || block_id", "block_id", _OF_GROUP),
 }
 
 _FOLDERS = "folders and their files are not brought over: upload them again"
 _CONVERSATIONS = "conversations beside an agent's own history are not brought over"
-_IDENTITIES = "identities are not brought over"
-_GROUPS = "groups are not brought over"
 _RECORDS = "a record of work that is done: what was said is in the messages"
 _MCP = "MCP servers are not brought over: add them again, with their keys"
 _PROVIDERS = "providers are settings of the server here"
 
 LEFT: dict[str, Left] = {
-    "archives": Left("an archive's passages go into the memory of its agents; the archive itself is not kept"),
     "conversations": Left(_CONVERSATIONS),
     "conversation_messages": Left(_CONVERSATIONS, listed=False),
     "blocks_conversations": Left(_CONVERSATIONS, "conversation_id || '/' || block_id"),
@@ -96,12 +110,6 @@ LEFT: dict[str, Left] = {
     "source_passages": Left(_FOLDERS, listed=False),
     "sources_agents": Left(_FOLDERS, "agent_id || '/' || source_id"),
     "files_agents": Left(_FOLDERS),
-    "identities": Left(_IDENTITIES),
-    "identities_agents": Left(_IDENTITIES, "identity_id || '/' || agent_id"),
-    "identities_blocks": Left(_IDENTITIES, "identity_id || '/' || block_id"),
-    "groups": Left(_GROUPS),
-    "groups_agents": Left(_GROUPS, "group_id || '/' || agent_id"),
-    "groups_blocks": Left(_GROUPS, "group_id || '/' || block_id"),
     "mcp_server": Left(_MCP),
     "mcp_tools": Left(_MCP),
     "mcp_oauth": Left(_MCP),

@@ -38,9 +38,15 @@ TABLES = {
     "archives_agents": "agent_id text REFERENCES agents, archive_id text, PRIMARY KEY (agent_id, archive_id)",
     "archival_passages": f"""id text PRIMARY KEY, archive_id text REFERENCES archives, text text NOT NULL, tags json,
         metadata_ json, embedding_config json, embedding real[], {_COMMON}""",
-    "groups": f"id text PRIMARY KEY, description text, {_COMMON}",
+    "groups": f"""id text PRIMARY KEY, description text NOT NULL, manager_type text NOT NULL, manager_agent_id text,
+        termination_token text, max_turns integer, sleeptime_agent_frequency integer, turns_counter integer,
+        last_processed_message_id text, hidden boolean, agent_ids json NOT NULL, project_id text, {_COMMON}""",
     "groups_agents": "group_id text, agent_id text",
-    "identities": f"id text PRIMARY KEY, name text, {_COMMON}",
+    "groups_blocks": "group_id text, block_id text",
+    "identities": f"""id text PRIMARY KEY, identifier_key text NOT NULL, name text NOT NULL,
+        identity_type text NOT NULL, properties json NOT NULL, project_id text, {_COMMON}""",
+    "identities_agents": "identity_id text, agent_id text",
+    "identities_blocks": "identity_id text, block_id text",
     "sources": f"id text PRIMARY KEY, name text, {_COMMON}",
     "steps": f"id text PRIMARY KEY, {_COMMON}",
     "alembic_version": "version_num text",
@@ -106,7 +112,7 @@ CONFIG = {
 ADA, BEN, GONE, VOICE = (new_id("agent", number) for number in (1, 2, 3, 4))
 HUMAN, TEAM, LONG, DEAD = (new_id("block", number) for number in (1, 2, 3, 4))
 LOOKUP, SEARCH, WEB, BROKEN = (new_id("tool", number) for number in (1, 2, 3, 4))
-ARCHIVE, LONELY = (new_id("archive", number) for number in (1, 2))
+ARCHIVE, LONELY, BENS, DROPPED = (new_id("archive", number) for number in (1, 2, 3, 4))
 
 
 def furnish(database, embedding="{0.1}"):
@@ -133,9 +139,7 @@ def furnish(database, embedding="{0.1}"):
     _blocks_and_tools(add)
     _archives(add, embedding)
     _messages(database)
-    add("groups", id="group-1", organization_id=ORG)
-    add("groups_agents", group_id="group-1", agent_id=ADA)
-    add("identities", id="identity-1", name="Ada", organization_id=ORG)
+    _together(add)
     add("sources", id="source-1", name="Manuals", organization_id=ORG)
     add("steps", id="step-1", organization_id=ORG)
     return database
@@ -172,6 +176,7 @@ def _blocks_and_tools(add):
     ):
         add("blocks_agents", agent_id=agent_id, block_id=block_id, block_label=label)
     lookup = {"source_code": SOURCE.format(name="lookup"), "tags": ["t"], "return_char_limit": 100}
+    lookup["default_requires_approval"] = True
     for tool_id, name, kind, fields in (
         (LOOKUP, "lookup", "custom", lookup),
         (SEARCH, "conversation_search", "letta_core", {}),
@@ -183,16 +188,47 @@ def _blocks_and_tools(add):
         add("tools_agents", agent_id=agent_id, tool_id=tool_id)
 
 
+def _together(add):
+    """A pair, a group that lost a member, and some that can't be here; a person's identity and a deleted one."""
+    for number, kind, manager, members, fields in (
+        (1, "sleeptime", ADA, [BEN], {"sleeptime_agent_frequency": 3, "turns_counter": 4}),
+        (2, "round_robin", None, [BEN, VOICE, ADA], {"max_turns": 6, "turns_counter": -1}),
+        (3, "voice_sleeptime", ADA, [BEN], {}),
+        (4, "supervisor", VOICE, [BEN], {}),
+        (5, "sleeptime", ADA, [BEN], {}),
+    ):
+        row = {"manager_type": kind, "manager_agent_id": manager, "agent_ids": members, "description": kind} | fields
+        add("groups", id=new_id("group", number), organization_id=ORG, created_at=AT, **row)
+        for agent_id in members:
+            add("groups_agents", group_id=new_id("group", number), agent_id=agent_id)
+    add("groups_blocks", group_id=new_id("group", 2), block_id=TEAM)
+    add("groups_blocks", group_id=new_id("group", 2), block_id=LONG)
+    home = [{"key": "home", "value": "Oslo", "type": "string"}]
+    for number, key, properties, fields in (
+        (1, "ada", home, {}),
+        (2, "gone", [], {"is_deleted": True}),
+        (3, "odd", [{"key": "age", "value": "x", "type": "number"}], {}),
+    ):
+        row = {"identifier_key": key, "name": "Ada", "identity_type": "user", "properties": properties} | fields
+        add("identities", id=new_id("identity", number), organization_id=ORG, created_at=AT, **row)
+    for agent_id in (ADA, VOICE):
+        add("identities_agents", identity_id=new_id("identity", 1), agent_id=agent_id)
+    add("identities_blocks", identity_id=new_id("identity", 1), block_id=HUMAN)
+    add("identities_blocks", identity_id=new_id("identity", 2), block_id=HUMAN)
+
+
 def _archives(add, embedding):
-    for archive_id in (ARCHIVE, LONELY):
-        add("archives", id=archive_id, name="notes", organization_id=ORG)
-    for agent_id in (ADA, BEN):
-        add("archives_agents", agent_id=agent_id, archive_id=ARCHIVE)
+    for archive_id in (ARCHIVE, LONELY, BENS, DROPPED):
+        add("archives", id=archive_id, name="notes", organization_id=ORG, is_deleted=archive_id == DROPPED)
+    for agent_id, archive_id in ((ADA, ARCHIVE), (BEN, ARCHIVE), (BEN, BENS)):
+        add("archives_agents", agent_id=agent_id, archive_id=archive_id)
     for number, archive_id, text, fields in (
         (1, ARCHIVE, "The key is under the mat", {"tags": ["home"], "metadata_": {"a": 1}, "embedding": embedding}),
         (2, ARCHIVE, "Deleted", {"is_deleted": True}),
         (3, LONELY, "Nobody's", {}),
         (4, ARCHIVE, " ", {}),
+        (5, BENS, "Ben's own", {}),
+        (6, DROPPED, "Dropped", {}),
     ):
         row = {"organization_id": ORG, "created_at": AT, "metadata_": {}} | fields
         add("archival_passages", id=new_id("passage", number), archive_id=archive_id, text=text, **row)

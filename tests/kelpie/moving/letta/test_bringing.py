@@ -8,13 +8,15 @@ from tests.kelpie.moving.letta.database import ADA, ARCHIVE, BEN, GONE, HUMAN, L
 
 from kelpie.agents import agent as agents
 from kelpie.agents import profile
-from kelpie.errors import InvalidInput, SourceUnavailable, StoreError
+from kelpie.agents.rules import EndsTurn
+from kelpie.errors import InvalidInput, NotFound, SourceUnavailable, StoreError
+from kelpie.groups import records as groups
+from kelpie.identities import records as identities
 from kelpie.moving import limits
 from kelpie.moving.letta.reading import opened
-from kelpie.tools import custom, secrets
+from kelpie.tools import collections, custom, secrets
 from kelpie.trajectories import messages
 from umi import archival, core
-from umi.dst.ids import named_uuid
 from umi.storage import Page
 
 
@@ -24,12 +26,13 @@ async def test_agents_come_with_all_that_belongs_to_them(letta, store):
     assert (ada.agent.name, ada.agent.model, ada.agent.tags) == ("Ada's helper", "openai/gpt-4o-mini", ["weather"])
     assert (ada.agent.timezone, ada.agent.metadata) == ("Europe/Oslo", {"team": 1})
     assert ada.agent.context_window_tokens == 32_000
-    assert ada.agent.extras["tool_rules"] == [{"type": "exit_loop", "tool_name": "lookup"}]
+    assert ada.agent.rules == [EndsTurn(tool="lookup")]
     assert ada.agent.created_at_ms == 1_772_359_200_000
     assert not ada.agent.memory.recall
     assert [block.id for block in ada.blocks] == [HUMAN, TEAM]
     assert (ada.blocks[0].tags, ada.blocks[0].metadata, ada.blocks[0].description) == (["people"], {"a": 1}, "who")
     assert [(tool.name, tool.id) for tool in ada.tools if tool.tool_type == custom.CUSTOM] == [("lookup", LOOKUP)]
+    assert {tool.name: tool.settings.needs_approval for tool in ada.tools}["lookup"], "nobody's consent is lost"
     assert "conversation_search" in [tool.name for tool in ada.tools]
 
 
@@ -63,14 +66,45 @@ async def test_messages_come_in_their_order_with_calls_returns_and_reasoning(let
     assert "interrupted" in found[-1].body.text
 
 
-async def test_passages_become_facts_of_each_agent_that_had_them(letta, store):
+async def test_an_archive_of_several_agents_is_shared_by_them_and_nobody_s_is_kept(letta, store):
     await store.bring(letta.url)
-    (ada,) = await archival.list_facts(store.view, "default", ADA, Page(limit=10))
-    (ben,) = await archival.list_facts(store.view, "default", BEN, Page(limit=10))
-    assert (ada.text, ada.tags, ada.metadata) == ("The key is under the mat", ["home"], {"a": 1})
-    assert ada.id == new_id("passage", 1)
-    assert ada.valid_from_ms == 1_772_359_200_000
-    assert (ben.text, ben.id) == (ada.text, f"passage-{named_uuid(f'{ada.id}/{BEN}')}")
+    shared = await collections.get(store.view, "default", ARCHIVE)
+    (fact,) = await archival.list_facts(store.view, "default", shared.scope, Page(limit=10))
+    assert (fact.text, fact.tags, fact.metadata) == ("The key is under the mat", ["home"], {"a": 1})
+    assert fact.id == new_id("passage", 1)
+    assert fact.valid_from_ms == 1_772_359_200_000
+    assert sorted(await collections.agents_of(store.view, "default", ARCHIVE)) == [ADA, BEN]
+    lonely = await collections.get(store.view, "default", there.LONELY)
+    (fact,) = await archival.list_facts(store.view, "default", lonely.scope, Page(limit=10))
+    assert (lonely.name, fact.text) == ("notes", "Nobody's")
+    assert await collections.agents_of(store.view, "default", there.LONELY) == []
+
+
+async def test_an_archive_of_one_agent_is_its_own_memory(letta, store):
+    await store.bring(letta.url)
+    (fact,) = await archival.list_facts(store.view, "default", BEN, Page(limit=10))
+    assert (fact.text, fact.id) == ("Ben's own", new_id("passage", 5))
+    with pytest.raises(NotFound):
+        await collections.get(store.view, "default", there.BENS)
+
+
+async def test_groups_come_with_those_of_their_agents_that_came(letta, store):
+    await store.bring(letta.url)
+    pair = await groups.get(store.view, "default", new_id("group", 1))
+    assert (pair.kind, pair.manager, pair.agents, pair.frequency, pair.turns) == ("sleeptime", ADA, [BEN], 3, 4)
+    crew = await groups.get(store.view, "default", new_id("group", 2))
+    assert (crew.agents, crew.turns_max, crew.turns, crew.blocks) == ([BEN, ADA], 6, 0, [TEAM])
+    assert await groups.count(store.view, "default") == 2
+
+
+async def test_identities_come_with_what_they_are_attached_to(letta, store):
+    await store.bring(letta.url)
+    ada = await identities.with_key(store.view, "default", "ada")
+    assert (ada.id, ada.name, ada.kind) == (new_id("identity", 1), "Ada", "user")
+    assert [(one.key, one.value) for one in ada.properties] == [("home", "Oslo")]
+    attached = (await identities.attached(store.view, "default", [ada]))[ada.id]
+    assert (attached.agents, attached.blocks) == ([ADA], [HUMAN])
+    assert await identities.count(store.view, "default") == 1
 
 
 async def test_secrets_come_in_the_clear_and_sealed_ones_with_the_key(letta, store):
@@ -109,12 +143,19 @@ async def test_every_row_that_does_not_come_is_named_with_its_reason(letta, stor
         ("tools", there.BROKEN, "not Python"),
         ("tools_agents", f"{ADA}/{there.WEB}", "its tool is not taken"),
         ("archival_passages", new_id("passage", 2), "deleted there"),
-        ("archival_passages", new_id("passage", 3), "no agent that is taken has its archive"),
+        ("archival_passages", new_id("passage", 6), "its archive is not taken"),
         ("archival_passages", new_id("passage", 4), "not blank"),
-        ("archives", ARCHIVE, "the archive itself is not kept"),
-        ("groups", "group-1", "groups"),
-        ("groups_agents", f"group-1/{ADA}", "groups"),
-        ("identities", "identity-1", "identities"),
+        ("archives", new_id("archive", 4), "deleted there"),
+        ("groups", new_id("group", 3), "of the kind 'voice_sleeptime'"),
+        ("groups_agents", f"{new_id('group', 3)}/{BEN}", "its group is not taken"),
+        ("groups", new_id("group", 4), "manages it is not taken"),
+        ("groups", new_id("group", 5), "another sleeptime group"),
+        ("groups_agents", f"{new_id('group', 2)}/{VOICE}", "its agent is not taken"),
+        ("groups_blocks", f"{new_id('group', 2)}/{there.LONG}", "its block is not taken"),
+        ("identities", new_id("identity", 2), "deleted there"),
+        ("identities_blocks", f"{new_id('identity', 2)}/{HUMAN}", "its identity is not taken"),
+        ("identities", new_id("identity", 3), "of type number"),
+        ("identities_agents", f"{new_id('identity', 1)}/{VOICE}", "its agent is not taken"),
         ("sources", "source-1", "folders"),
     ):
         (why,) = brought.why(table, row)
@@ -125,7 +166,6 @@ async def test_every_row_that_does_not_come_is_named_with_its_reason(letta, stor
     remarks = json.dumps(brought.lines)
     assert "its name had characters" in remarks
     assert "reasoning_effort" in remarks
-    assert "copied for each of them" in remarks
 
 
 async def test_brought_twice_it_is_there_once_and_said_so(letta, store):
@@ -177,7 +217,9 @@ async def test_a_run_that_is_broken_off_leaves_no_half_agent_and_the_next_comple
     await store.bring(letta.url)
     found = await messages.list_messages(store.view, "default", Page(limit=50), agent_id=ADA)
     assert [one.position for one in found if one.position] == list(range(1, len(found)))
-    assert len(await archival.list_facts(store.view, "default", ADA, Page(limit=10))) == 1
+    shared = await collections.get(store.view, "default", ARCHIVE)
+    for scope in (BEN, shared.scope):
+        assert len(await archival.list_facts(store.view, "default", scope, Page(limit=10))) == 1
 
 
 async def test_a_long_history_is_read_and_written_in_batches(letta, store, monkeypatch):

@@ -1,16 +1,19 @@
 """Agents, tools and blocks as agent files and Letta's database word them, turned into ours."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from kelpie.agents.agent import Agent
+from kelpie.api.wire import groups
 from kelpie.api.wire.agents import CreateAgent
 from kelpie.api.wire.blocks import CreateBlock
 from kelpie.api.wire.tools import CreateTool
 from kelpie.errors import CallerError, InvalidInput
+from kelpie.groups import Group
+from kelpie.groups.records import check as check_group
 from kelpie.moving import limits
 from kelpie.tools.custom import CUSTOM, ToolDraft
 from kelpie.tools.secrets import NO_SECRETS, Secrets
@@ -148,3 +151,43 @@ def _plain_schema(schema: dict[str, Any], source: str) -> dict[str, Any]:
     if isinstance(required, list):
         required = [name for name in required if name != _HEARTBEAT]
     return {**schema, "parameters": {**parameters, "properties": properties, "required": required or []}}
+
+
+def groups_of(lists: Sequence[Mapping[str, Any]], notes: Notes) -> list[Group]:
+    """Groups whose agents, manager and blocks are references into the file, which were checked. What can't be a group
+    here is left out, and said."""
+    found: dict[str, Group] = {}
+    for one in lists:
+        what = f"the group '{one['id'][:64]}'"
+        try:
+            group = _group_of(what, one)
+            key = f"in the background of {group.manager}" if group.kind == "sleeptime" else one["id"]
+            if key in found:
+                raise InvalidInput("its manager has another sleeptime group")
+            found[key] = group
+        except CallerError as error:
+            notes.add(f"{what} is not taken: {error}")
+    return list(found.values())
+
+
+def _group_of(what: str, one: Mapping[str, Any]) -> Group:
+    config = one.get("manager_config") or {}
+    if not isinstance(config, dict):
+        raise InvalidInput("its manager_config is no object")
+    manager = config.get("manager_agent_id")
+    config = {name: value for name, value in config.items() if name != "manager_agent_id"}
+    asked = validated(what, groups.Ordering, config)
+    shown = validated(what, groups.OfFile, one)
+    group = Group(
+        tenant="",
+        id="",
+        kind=asked.manager_type,  # type: ignore[arg-type]  # voice is refused by `fields`
+        description=shown.description,
+        agents=list(dict.fromkeys(one.get("agent_ids") or [])),
+        blocks=list(dict.fromkeys(one.get("shared_block_ids") or [])),
+        hidden=bool(shown.hidden),
+        extras={} if shown.project_id is None else {"project_id": shown.project_id},
+        **{**asked.fields(given=False), "manager": manager},
+    )
+    check_group(group)
+    return group

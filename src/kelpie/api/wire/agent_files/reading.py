@@ -26,7 +26,7 @@ from kelpie.tools.secrets import check as check_secrets
 from umi.entity import Block
 
 _COPY_SUFFIX = "_copy"
-_NOT_TAKEN = ("groups", "files", "sources", "mcp_servers", "skills")
+_NOT_TAKEN = ("files", "sources", "mcp_servers", "skills")
 _KNOWN = frozenset((*checking.LISTS, "metadata", "created_at", extension.KEY))
 
 
@@ -110,7 +110,10 @@ class _Reader:
         self._read_blocks()
         self._read_tools()
         agents = [self._agent(place, one) for place, one in enumerate(self._lists["agents"])]
-        return Parcel(agents=agents, blocks=self._blocks, tools=self._tools, notes=list(self._notes.lines))
+        groups = parts.groups_of(self._lists["groups"], self._notes)
+        return Parcel(
+            agents=agents, blocks=self._blocks, tools=self._tools, groups=groups, notes=list(self._notes.lines)
+        )
 
     def _read_blocks(self) -> None:
         for one in self._lists["blocks"]:
@@ -139,6 +142,7 @@ class _Reader:
         agent = self._as_wished(agent, extra, place)
         return Traveller(
             agent=agent,
+            ref=one["id"],
             blocks=[*dict.fromkeys(one.get("block_ids") or []), *self._own_blocks(one)],
             tools=[ref for ref in one.get("tool_ids") or [] if ref in self._tools],
             told=[] if wishes.without_messages else self._told(one, extra),

@@ -1,0 +1,10 @@
+"""Bounds of identities."""
+
+IDENTITY_NAME_CHARS_MAX = 256
+IDENTITY_KEY_CHARS_MAX = 256
+IDENTITY_PROPERTIES_MAX = 100
+IDENTITY_PROPERTIES_BYTES_MAX = 100_000  # of all of one, as JSON
+IDENTITY_AGENTS_MAX = 10_000
+IDENTITY_BLOCKS_MAX = 10_000
+IDENTITIES_PER_OWNER_MAX = 100  # of one agent or block
+IDENTITY_WRITE_ATTEMPTS_MAX = 20  # times a change is planned anew because another writer was first
