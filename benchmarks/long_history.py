@@ -25,7 +25,7 @@ import msgspec
 from benchmarks.__main__ import yardstick_ms
 from benchmarks.processes import start_backend
 from kelpie.agents.agent import Agent
-from kelpie.agents.compacting import Mode
+from kelpie.agents.context.compacting import Mode
 from kelpie.agents.create import Draft, create
 from kelpie.api import House
 from kelpie.config import Config

@@ -18,7 +18,7 @@ from kelpie.agents import agent as agents
 from kelpie.agents import create as creation
 from kelpie.agents.agent import Agent
 from kelpie.agents.inbox import Inbox
-from kelpie.agents.scene import Workshop
+from kelpie.agents.turn.scene import Workshop
 from kelpie.errors import ModelError
 from kelpie.events import ActivationChanged, Events
 from kelpie.files import schema as files_schema

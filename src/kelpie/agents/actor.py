@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from kelpie.actors import Placement
-from kelpie.agents import approving
-from kelpie.agents.history import Histories, History
-from kelpie.agents.scene import Workshop
-from kelpie.agents.stream import Ended, RunStream
-from kelpie.agents.turn import Turn
+from kelpie.agents.context.history import Histories, History
+from kelpie.agents.rules import approving
+from kelpie.agents.turn.scene import Workshop
+from kelpie.agents.turn.stream import Ended, RunStream
+from kelpie.agents.turn.turn import Turn
 from kelpie.errors import CallerError, Conflict, Fenced, GuardFailed, InternalError, NotFound, StoreError
 from kelpie.trajectories import messages, runs
 from kelpie.trajectories.records import OPEN_STATUSES, Run, StoredMessage

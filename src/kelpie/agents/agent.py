@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from kelpie.actors import ActorId, plan_forget
-from kelpie.agents import approving, limits, rules
-from kelpie.agents.rules import Rule
+from kelpie.agents import limits
+from kelpie.agents.rules import approving, rules
+from kelpie.agents.rules.rules import Rule
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
 from kelpie.files import attached
 from kelpie.groups import records as groups

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from kelpie.agents import agent as agents
-from kelpie.agents import approving
-from kelpie.agents.history import History
-from kelpie.agents.scene import Workshop
+from kelpie.agents.context.history import History
+from kelpie.agents.rules import approving
+from kelpie.agents.turn.scene import Workshop
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, NotFound
 from kelpie.tools import audit
 from kelpie.tools.blocks import scope_of

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import msgspec
 
 from kelpie.agents import agent as agents
-from kelpie.agents import beginning, kinds
+from kelpie.agents import kinds
 from kelpie.agents.agent import Agent
+from kelpie.agents.context import beginning
 from kelpie.agents.folders import plan_attach
-from kelpie.agents.rules import EndsTurn, GoesOn, Rule, named
-from kelpie.agents.scene import Workshop
+from kelpie.agents.rules.rules import EndsTurn, GoesOn, Rule, named
+from kelpie.agents.turn.scene import Workshop
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
 from kelpie.identities import records as identities
 from kelpie.people import NOBODY, Speaker

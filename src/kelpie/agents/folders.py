@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from kelpie.agents import agent as agents
 from kelpie.agents import limits
 from kelpie.agents.agent import Agent
-from kelpie.agents.directories import bounds_of
-from kelpie.agents.scene import Workshop
+from kelpie.agents.context.directories import bounds_of
+from kelpie.agents.turn.scene import Workshop
 from kelpie.errors import Conflict, GuardFailed, LimitExceeded, ModelError, NotFound
 from kelpie.files import attached, folders
 from kelpie.files import limits as file_limits

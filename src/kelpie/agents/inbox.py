@@ -15,12 +15,13 @@ import msgspec
 
 from kelpie.actors import ActorId, ActorRef, Silo
 from kelpie.agents import agent as agents
-from kelpie.agents import approving, conversing, limits
+from kelpie.agents import conversing, limits
 from kelpie.agents.actor import AgentActor, StartAnew, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
-from kelpie.agents.replaying import ended_stream
-from kelpie.agents.scene import Workshop
-from kelpie.agents.stream import Ended, RunStream
+from kelpie.agents.rules import approving
+from kelpie.agents.turn.replaying import ended_stream
+from kelpie.agents.turn.scene import Workshop
+from kelpie.agents.turn.stream import Ended, RunStream
 from kelpie.errors import (
     CallerError,
     CommitUnknown,

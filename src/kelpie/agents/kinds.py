@@ -9,8 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from kelpie.agents import prompts
-from kelpie.agents.rules import EndsTurn, GoesOn, Rule
+from kelpie.agents.context import prompts
+from kelpie.agents.rules.rules import EndsTurn, GoesOn, Rule
 
 SPEAKING_TOOL = "send_message"
 # What is added to the arguments of calls: a text for the agent alone, and whether it goes on after this call.

@@ -10,8 +10,8 @@ from kelpie.agents import limits
 from kelpie.agents.agent import Agent
 from kelpie.agents.create import check_labels, check_rules
 from kelpie.agents.folders import plan_replace
-from kelpie.agents.rules import Approved
-from kelpie.agents.scene import Workshop
+from kelpie.agents.rules.rules import Approved
+from kelpie.agents.turn.scene import Workshop
 from kelpie.errors import Conflict, GuardFailed, LimitExceeded, NotFound
 from kelpie.identities import records as identities
 from kelpie.tools import custom, secrets

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kelpie.agents import approving
 from kelpie.agents.agent import SELECT_AGENT, Agent, agent_from_row
+from kelpie.agents.rules import approving
 from kelpie.errors import NotFound
 from kelpie.files.folders import OF_AGENTS, Folder, folder_from_body
 from kelpie.groups import Group

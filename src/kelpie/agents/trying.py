@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kelpie.actors import ActorId
-from kelpie.agents import auditing
 from kelpie.agents.agent import ACTOR_KIND
-from kelpie.agents.calls import bounded
-from kelpie.agents.scene import Workshop, look
+from kelpie.agents.turn import auditing
+from kelpie.agents.turn.calls import bounded
+from kelpie.agents.turn.scene import Workshop, look
 from kelpie.errors import (
     CallerError,
     Conflict,

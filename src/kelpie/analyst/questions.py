@@ -10,8 +10,8 @@ from kelpie.agents import agent as agents
 from kelpie.agents import create as creation
 from kelpie.agents.agent import REMEMBERS, Agent, AgentMemory
 from kelpie.agents.inbox import Inbox
-from kelpie.agents.scene import Workshop
-from kelpie.agents.stream import RunStream
+from kelpie.agents.turn.scene import Workshop
+from kelpie.agents.turn.stream import RunStream
 from kelpie.analyst import limits
 from kelpie.analyst.agent import PLANNER_HANDLE, analyst_agent
 from kelpie.analyst.semantic import records

@@ -8,9 +8,9 @@ from starlette.requests import Request
 
 from kelpie.agents.batching import Batching
 from kelpie.agents.inbox import Inbox
-from kelpie.agents.scene import Workshop
 from kelpie.agents.scheduling import Scheduling
 from kelpie.agents.together.talking import Talking
+from kelpie.agents.turn.scene import Workshop
 from kelpie.analyst.service import Analyst
 from kelpie.api.auth import Keys
 from kelpie.config import KeyScope

@@ -9,8 +9,8 @@ import msgspec
 from starlette.responses import StreamingResponse
 
 from kelpie.agents import limits as agent_limits
-from kelpie.agents.stream import Committed, Ended, Provisional, RunEvent, RunStream
 from kelpie.agents.together.talking import Talk
+from kelpie.agents.turn.stream import Committed, Ended, Provisional, RunEvent, RunStream
 from kelpie.api import limits
 from kelpie.api.failures import run_error
 from kelpie.api.house import House

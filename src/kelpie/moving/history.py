@@ -6,8 +6,8 @@ that has one would fail at every message to come.
 
 import msgspec
 
-from kelpie.agents.calls import INTERRUPTED_TEXT
-from kelpie.agents.replies import plain_name
+from kelpie.agents.turn.calls import INTERRUPTED_TEXT
+from kelpie.agents.turn.replies import plain_name
 from kelpie.moving.parcel import Told
 from umi.dst.ids import named_uuid
 from umi.entity import check_text

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import msgspec
 
 from kelpie.actors.reminders import list_reminders
-from kelpie.agents import compacting, profile
+from kelpie.agents import profile
 from kelpie.agents.agent import Agent, actor_id
-from kelpie.agents.context import estimate_tokens
+from kelpie.agents.context import compacting
+from kelpie.agents.context.context import estimate_tokens
 from kelpie.agents.profile import Profile
 from kelpie.agents.scheduling import TOPIC, Mailing, Schedule
 from kelpie.models.model import ModelCard

@@ -8,9 +8,9 @@ from kelpie.actors.recurrence import When
 from kelpie.agents import agent as agents
 from kelpie.agents.agent import Agent
 from kelpie.agents.create import check_labels, first_message
-from kelpie.agents.scene import Workshop
 from kelpie.agents.scheduling import Mailing
 from kelpie.agents.together.furnishing import plan_managers_tool
+from kelpie.agents.turn.scene import Workshop
 from kelpie.errors import CallerError, Conflict, GuardFailed, LimitExceeded, NotFound
 from kelpie.groups import Group
 from kelpie.groups import records as groups

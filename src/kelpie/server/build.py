@@ -15,14 +15,14 @@ from kelpie.actors import Outbox, Reminders, Silo
 from kelpie.actors import directory as actors_directory
 from kelpie.agents import agent as agents
 from kelpie.agents import batches
-from kelpie.agents.approving import Expiry
 from kelpie.agents.batching import Batching
 from kelpie.agents.inbox import Inbox
-from kelpie.agents.remembering import Remembering
-from kelpie.agents.scene import Workshop
+from kelpie.agents.memory.remembering import Remembering
+from kelpie.agents.rules.approving import Expiry
 from kelpie.agents.scheduling import Scheduling
 from kelpie.agents.together.overhearing import Overhearing
 from kelpie.agents.together.talking import Talking
+from kelpie.agents.turn.scene import Workshop
 from kelpie.analyst import migrations as analyst_migrations
 from kelpie.analyst.agent import PLANNER_HANDLE
 from kelpie.analyst.service import Analyst, OpenSource

@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from kelpie.agents.heartbeats import PAUSE_TOOL
+from kelpie.agents.turn.heartbeats import PAUSE_TOOL
 from kelpie.analyst.service import Analyst
 from kelpie.analyst.tools import analyst_tools
 from kelpie.config import Config

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from kelpie.agents.recalling import NAME
-from kelpie.agents.remembering import only_asks
+from kelpie.agents.memory.recalling import NAME
+from kelpie.agents.memory.remembering import only_asks
 from kelpie.simulate.clients import Clients, Lost, notes_in
 from kelpie.simulate.world import World
 from kelpie.trajectories.records import RememberedTurn, RunInput

@@ -31,7 +31,7 @@ class Compacted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a summary stands for: the messages of its conversation from one position to another, both included, that no
     earlier summary stands for. They stay where they are, and are found by search; the window begins at the summary.
 
-    mode, trigger   how it was made, and why (see kelpie.agents.compacting)
+    mode, trigger   how it was made, and why (see kelpie.agents.context.compacting)
     previous        the id of the summary before, which went into this one
     unseen          of these messages, the oldest that whoever wrote the summary could not be shown
     messages_…      how many it stands for; how many are out of view in all; how many the window held before and holds

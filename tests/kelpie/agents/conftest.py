@@ -10,8 +10,8 @@ from kelpie.agents import agent as agents
 from kelpie.agents import create as creation
 from kelpie.agents.agent import Agent
 from kelpie.agents.inbox import Inbox
-from kelpie.agents.remembering import Remembering
-from kelpie.agents.scene import Workshop
+from kelpie.agents.memory.remembering import Remembering
+from kelpie.agents.turn.scene import Workshop
 from kelpie.events import Events
 from kelpie.files import schema as files_schema
 from kelpie.groups import schema as groups_schema

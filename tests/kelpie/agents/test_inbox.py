@@ -9,7 +9,7 @@ import pytest
 from kelpie.actors import limits as actor_limits
 from kelpie.agents import limits
 from kelpie.agents.agent import plan_delete
-from kelpie.agents.stream import Committed, Ended, Provisional
+from kelpie.agents.turn.stream import Committed, Ended, Provisional
 from kelpie.errors import InvalidInput, MissingExtra, NotFound, QueueFull, StoreError
 from kelpie.tools.tool import Outcome, Tool
 from kelpie.trajectories import messages, runs, steps

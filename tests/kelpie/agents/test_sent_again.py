@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kelpie.agents.stream import Committed, Ended
+from kelpie.agents.turn.stream import Committed, Ended
 from kelpie.errors import CommitUnknown, Conflict, GuardFailed
 from kelpie.trajectories import limits, runs
 from kelpie.trajectories.records import RunInput, RunOptions

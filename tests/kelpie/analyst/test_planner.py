@@ -9,7 +9,7 @@ import pytest
 from tests.kelpie.analyst.conftest import TENANT
 from tests.kelpie.analyst.warehouses import ask, sql_cases
 
-from kelpie.agents.recalling import NAME as RECALLED
+from kelpie.agents.memory.recalling import NAME as RECALLED
 from kelpie.analyst import results
 from kelpie.analyst.metric_query import check_query
 from kelpie.analyst.planner.asked import Intent, Previous, Refused, Unclear

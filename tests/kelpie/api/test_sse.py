@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from kelpie.agents.stream import Committed, Ended, RunStream
+from kelpie.agents.turn.stream import Committed, Ended, RunStream
 from kelpie.api import limits, sse
 from kelpie.trajectories.records import Run, RunOptions
 from umi.dst import Host, SystemClock

@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kelpie.agents.pieces import told
-from kelpie.agents.stream import Committed, Provisional
+from kelpie.agents.turn.pieces import told
+from kelpie.agents.turn.stream import Committed, Provisional
 from kelpie.api import limits
 from kelpie.api.wire.messages import Fashion, shown
 from kelpie.api.wire.partial import StringValue

@@ -5,7 +5,7 @@ import dataclasses
 import msgspec
 import pytest
 
-from kelpie.agents.recalling import NAME
+from kelpie.agents.memory.recalling import NAME
 from kelpie.simulate import Event, Options, Plan, play
 from kelpie.simulate.drawing import EMPLOYERS
 from kelpie.simulate.promises import Promises

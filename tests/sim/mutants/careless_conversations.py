@@ -1,6 +1,6 @@
 """Conversations that show what is not theirs, or lose what is."""
 
-from kelpie.agents.history import Histories
+from kelpie.agents.context.history import Histories
 from kelpie.trajectories import conversations, stretches
 from kelpie.trajectories.records import MAIN
 from umi.storage import Changes

@@ -5,14 +5,16 @@ import contextlib
 import msgspec
 
 from kelpie.agents import agent as agents
-from kelpie.agents import approving, calls, committing, performing, scene, summarising
 from kelpie.agents.actor import AgentActor, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
+from kelpie.agents.context import summarising
 from kelpie.agents.inbox import Inbox, _Again
-from kelpie.agents.recording import Recording
+from kelpie.agents.rules import approving
 from kelpie.agents.scheduling import Scheduling
-from kelpie.agents.stream import RunStream
-from kelpie.agents.work import Work
+from kelpie.agents.turn import calls, committing, performing, scene
+from kelpie.agents.turn.recording import Recording
+from kelpie.agents.turn.stream import RunStream
+from kelpie.agents.turn.work import Work
 from kelpie.errors import UmiError
 from kelpie.tools import workspace
 from kelpie.tools.bench import Bench

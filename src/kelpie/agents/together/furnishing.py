@@ -10,7 +10,7 @@ from kelpie.agents import create, kinds
 from kelpie.agents import limits as agent_limits
 from kelpie.agents.agent import Agent
 from kelpie.agents.create import Draft
-from kelpie.agents.scene import Workshop
+from kelpie.agents.turn.scene import Workshop
 from kelpie.errors import Conflict, GuardFailed, InvalidInput, NotFound
 from kelpie.groups import limits, records
 from kelpie.groups import runs as group_runs

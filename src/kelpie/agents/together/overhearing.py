@@ -16,7 +16,7 @@ from kelpie.actors.outbox import plan_done
 from kelpie.agents import agent as agents
 from kelpie.agents import limits
 from kelpie.agents.agent import actor_id
-from kelpie.agents.scene import Workshop
+from kelpie.agents.turn.scene import Workshop
 from kelpie.errors import Conflict, GuardFailed, NotFound, NotPermitted
 from kelpie.groups import limits as group_limits
 from kelpie.groups import records as groups

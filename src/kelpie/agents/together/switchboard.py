@@ -13,7 +13,7 @@ from typing import Protocol
 
 from kelpie.agents import agent as agents
 from kelpie.agents.agent import Agent
-from kelpie.agents.stream import Committed, Ended, RunStream
+from kelpie.agents.turn.stream import Committed, Ended, RunStream
 from kelpie.errors import ToolFailed
 from kelpie.groups import records as groups
 from kelpie.tools import limits

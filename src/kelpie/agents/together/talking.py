@@ -13,10 +13,10 @@ import msgspec
 from kelpie.actors import Errand
 from kelpie.actors.outbox import plan_done
 from kelpie.agents.inbox import Inbox
-from kelpie.agents.scene import Workshop
-from kelpie.agents.stream import Ended, RunStream
 from kelpie.agents.together import turns
 from kelpie.agents.together.turns import Over, Talked
+from kelpie.agents.turn.scene import Workshop
+from kelpie.agents.turn.stream import Ended, RunStream
 from kelpie.errors import CallerError, GuardFailed, InvalidInput, LimitExceeded, NotFound, QueueFull
 from kelpie.groups import limits, records
 from kelpie.groups import runs as group_runs

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from kelpie.agents.recalling import NAME as RECALLED
+from kelpie.agents.memory.recalling import NAME as RECALLED
 from kelpie.analyst import limits
 from kelpie.analyst.conventions.convention import MEANS, Wish
 from kelpie.analyst.semantic.model import SemanticModel

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kelpie.agents import agent as agents
-from kelpie.agents.scene import Workshop
+from kelpie.agents.turn.scene import Workshop
 from kelpie.analyst import limits
 from kelpie.analyst.conventions.convention import Convention, Scope, Wish, convention_of, wish
 from kelpie.analyst.conventions.holding import Holder, changeable, facts_of, holders, may_change

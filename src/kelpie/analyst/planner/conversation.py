@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from kelpie.agents.recalling import NAME as RECALLED
+from kelpie.agents.memory.recalling import NAME as RECALLED
 from kelpie.analyst.metric_query import MetricQuery
 from kelpie.analyst.planner.asked import Previous
 from kelpie.analyst.table import ResultColumn, ResultTable

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from kelpie.agents import agent as agents
-from kelpie.agents.stream import RunStream
+from kelpie.agents.turn.stream import RunStream
 from kelpie.analyst import connections, questions
 from kelpie.analyst.questions import Question
 from kelpie.analyst.semantic import records as semantic_models

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request, Response
 
 from kelpie.agents import agent as agents
-from kelpie.agents.stream import Committed, Ended, Provisional, RunStream
+from kelpie.agents.turn.stream import Committed, Ended, Provisional, RunStream
 from kelpie.api import limits, sse
 from kelpie.api.answer import answer
 from kelpie.api.failures import model_failure, of_failed_run, run_error

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request, Response
 
 from kelpie.agents import agent as agents
-from kelpie.agents import beginning, compacting
-from kelpie.agents.preview import preview
+from kelpie.agents.context import beginning, compacting
+from kelpie.agents.context.preview import preview
 from kelpie.api.answer import JSON, answer
 from kelpie.api.house import caller
 from kelpie.api.ids import AgentId, ConversationFilter

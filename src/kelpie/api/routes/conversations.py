@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from kelpie.agents import conversing
-from kelpie.agents.preview import preview
+from kelpie.agents.context.preview import preview
 from kelpie.api.answer import JSON, answer
 from kelpie.api.house import Caller, caller
 from kelpie.api.ids import ConversationId, ConversationPlace, pattern

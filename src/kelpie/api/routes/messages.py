@@ -8,7 +8,7 @@ from pydantic import Field
 
 from kelpie.agents import agent as agents
 from kelpie.agents.kinds import SPEAKING_TOOL
-from kelpie.agents.stream import RunStream
+from kelpie.agents.turn.stream import RunStream
 from kelpie.api import claims, limits, sse
 from kelpie.api.answer import answer
 from kelpie.api.failures import of_failed_run

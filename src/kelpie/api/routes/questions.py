@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from kelpie.agents.stream import Committed, Ended, RunStream
+from kelpie.agents.turn.stream import Committed, Ended, RunStream
 from kelpie.analyst import questions, results
 from kelpie.analyst.answers import Answer, assemble
 from kelpie.analyst.answers.assembling import with_check

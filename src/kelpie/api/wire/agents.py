@@ -7,11 +7,12 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from pydantic import BaseModel, Field, SecretStr
 
-from kelpie.agents import kinds, structured
+from kelpie.agents import kinds
 from kelpie.agents import limits as agent_limits
 from kelpie.agents.agent import REMEMBERS, Agent, AgentMemory
-from kelpie.agents.directories import bounds_of
+from kelpie.agents.context.directories import bounds_of
 from kelpie.agents.profile import Profile
+from kelpie.agents.turn import structured
 from kelpie.api import limits
 from kelpie.api.answer import encoded
 from kelpie.api.bounds import Tag, check_json_bytes

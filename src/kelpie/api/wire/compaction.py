@@ -7,7 +7,7 @@ import msgspec
 from pydantic import BaseModel, Field
 
 from kelpie.agents import limits as agent_limits
-from kelpie.agents.compacting import Mode, shown
+from kelpie.agents.context.compacting import Mode, shown
 from kelpie.api import limits
 from kelpie.api.ids import pattern
 from kelpie.api.wire.times import iso

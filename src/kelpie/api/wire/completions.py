@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from kelpie.agents import structured
-from kelpie.agents.stream import Ended
+from kelpie.agents.turn import structured
+from kelpie.agents.turn.stream import Ended
 from kelpie.api import limits
 from kelpie.api.ids import UUID_CHARS, pattern
 from kelpie.api.wire.incoming import Content, ImageContent, MessageCreate, SendMessages, TextContent

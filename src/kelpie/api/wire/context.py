@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from kelpie.agents.context import estimate_tokens, render_blocks, text_tokens, tools_tokens
-from kelpie.agents.scene import Scene
+from kelpie.agents.context.context import estimate_tokens, render_blocks, text_tokens, tools_tokens
+from kelpie.agents.turn.scene import Scene
 from kelpie.api.wire.messages import content
 from kelpie.api.wire.times import iso
 from kelpie.trajectories.records import StoredMessage

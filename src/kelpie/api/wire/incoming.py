@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import AliasChoices, BaseModel, Field
 
 from kelpie.agents import limits as agent_limits
-from kelpie.agents import structured
 from kelpie.agents.kinds import SPEAKING_TOOL
+from kelpie.agents.turn import structured
 from kelpie.api import limits
 from kelpie.api.wire.approvals import ApprovalCreate, ClientTool, ToolReturnCreate, specs
 from kelpie.api.wire.messages import SPEAKING_ARGUMENT, Fashion

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from kelpie.agents.kinds import SPEAKING_TOOL, THOUGHT
-from kelpie.agents.structured import as_text
+from kelpie.agents.turn.structured import as_text
 from kelpie.api.ids import otid
 from kelpie.api.wire import compaction
 from kelpie.api.wire.times import iso

@@ -7,8 +7,8 @@ agent may be given another model, and its settings stay.
 from collections.abc import Mapping
 from typing import Any
 
-from kelpie.agents import structured
 from kelpie.agents.agent import Agent
+from kelpie.agents.turn import structured
 from kelpie.api.wire import models
 from kelpie.errors import InvalidInput
 from kelpie.models.model import ModelCard

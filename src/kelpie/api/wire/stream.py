@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kelpie.agents.kinds import THOUGHT
-from kelpie.agents.pieces import cut_again
-from kelpie.agents.stream import Committed, Provisional
+from kelpie.agents.turn.pieces import cut_again
+from kelpie.agents.turn.stream import Committed, Provisional
 from kelpie.api import limits
 from kelpie.api.wire.messages import Fashion, base, shown
 from kelpie.api.wire.partial import StringValue

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from kelpie.agents import rules
-from kelpie.agents.rules import Rule
+from kelpie.agents.rules import rules
+from kelpie.agents.rules.rules import Rule
 from kelpie.api import limits
 from kelpie.errors import InvalidInput
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kelpie.agents.recalling import NAME
+from kelpie.agents.memory.recalling import NAME
 from kelpie.analyst.semantic.model import Dimension, Entity, Metric, SemanticModel, TimeAxis
 from kelpie.errors import ToolFailed
 from kelpie.people import NOBODY, Speaker

@@ -8,7 +8,7 @@ from tests.kelpie.moving.letta.database import ADA, ARCHIVE, BEN, GONE, HUMAN, L
 
 from kelpie.agents import agent as agents
 from kelpie.agents import profile
-from kelpie.agents.rules import EndsTurn
+from kelpie.agents.rules.rules import EndsTurn
 from kelpie.errors import InvalidInput, NotFound, SourceUnavailable, StoreError
 from kelpie.groups import records as groups
 from kelpie.identities import records as identities
