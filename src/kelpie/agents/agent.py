@@ -15,9 +15,9 @@ from kelpie.groups import records as groups
 from kelpie.identities import records as identities
 from kelpie.models.thinking import NO_THINKING, Thinking
 from kelpie.people import NOBODY, Speaker, scopes
-from kelpie.tools import blocks, collections, secrets, workspace
+from kelpie.tools import audit, blocks, collections, secrets, workspace
 from kelpie.trajectories.records import MAIN
-from kelpie.trajectories.schema import of_agent_deleted
+from kelpie.trajectories.schema import RUNS_OF_AGENT, of_agent_deleted
 from umi import archival, core, embed
 from umi.entity import check_text
 from umi.limits import SCOPE_BYTES_MAX
@@ -240,11 +240,13 @@ async def edit(view: View, tenant: str, agent_id: str, now_ms: int, fields: dict
 
 def plan_delete(tenant: str, agent_id: str) -> Changes:
     """Remove the agent and all that is its alone: histories, runs, steps, facts, what was promoted of them, files,
-    secrets, placement. What the audit says of it stays. Other blocks are detached and stay: they may be shared. So does
-    a memory that the agent shared with others. A turn that is at work is fenced. Guard "agent": it must exist."""
+    secrets, placement. What the audit says of it stays; calls at work are cut off. Other blocks are detached and
+    stay: they may be shared. So does a memory that the agent shared with others. A turn that is at work is fenced.
+    Guard "agent": it must exist."""
     changes = Changes().guard("agent", "DELETE FROM agent WHERE tenant = ? AND id = ?", tenant, agent_id)
     changes.extend(core.plan_delete_typed(tenant, agent_id)).extend(core.plan_detach_all(tenant, agent_id))
     changes.extend(core.plan_delete_within(tenant, blocks.scope_of(agent_id, MAIN)))
+    changes.extend(audit.plan_cut_off(tenant, RUNS_OF_AGENT, agent_id))  # before the runs it looks for are gone
     for sql, params in of_agent_deleted(tenant, agent_id):
         changes.write(sql, *params)
     changes.extend(archival.plan_forget_scope(tenant, agent_id)).extend(embed.plan_forget_scope(tenant, agent_id))

@@ -45,6 +45,12 @@ from umi.storage import Changes, View
 log = logging.getLogger(__name__)
 
 
+def check_steps(options: RunOptions) -> None:
+    """Raises InvalidInput for a number of steps that no run may have."""
+    if not 1 <= options.max_steps <= limits.TURN_STEPS_MAX:
+        raise InvalidInput(f"max_steps must be between 1 and {limits.TURN_STEPS_MAX}, not {options.max_steps}")
+
+
 class Inbox:
     def __init__(self, workshop: Workshop, silo: Silo, *, runs_open_max: int = limits.RUNS_OPEN_MAX) -> None:
         self.silo = silo
@@ -80,8 +86,7 @@ class Inbox:
             raise InvalidInput(
                 f"a run takes 1 to {trajectory_limits.RUN_INPUT_MESSAGES_MAX} messages, not {len(incoming)}"
             )
-        if not 1 <= options.max_steps <= limits.TURN_STEPS_MAX:
-            raise InvalidInput(f"max_steps must be between 1 and {limits.TURN_STEPS_MAX}, not {options.max_steps}")
+        check_steps(options)
         if len(self._open) + self._in_doubt >= self.runs_open_max:
             raise QueueFull(f"this server has {len(self._open):,} open runs; nothing was stored, try again later")
         host = self._workshop.host

@@ -164,6 +164,8 @@ STORED_BYTES = (
     "SELECT sum(octet_length(body)) FROM content WHERE tenant = ?",
 )
 
+RUNS_OF_AGENT = "SELECT id FROM run WHERE tenant = ?1 AND agent_id = ?2"
+
 
 def of_agent_deleted(tenant: str, agent_id: str) -> list[tuple[str, tuple[str, str]]]:
     """The statements that remove an agent's trajectory. Contents stay: other agents may share them."""

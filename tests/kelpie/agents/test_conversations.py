@@ -202,7 +202,8 @@ async def test_a_conversation_that_is_deleted_ends_its_run_at_work(house, talks,
     assert await steps.calls_of(house.view, "t", run_id=watched.run.id) == []
 
 
-async def test_the_audit_says_that_calls_of_a_deleted_conversation_were_cut_off(house, talks, gate):
+@pytest.mark.parametrize("gone", ["conversation", "agent"])
+async def test_the_audit_says_that_calls_of_what_is_deleted_were_cut_off(house, talks, gate, gone):
     one = await talks.begin()
     house.model.will(house.call(("wait", "{}")))
     stream = await house.accept(talks.agent, "at work", within=one)
@@ -222,7 +223,10 @@ async def test_the_audit_says_that_calls_of_a_deleted_conversation_were_cut_off(
     )
     other = msgspec.structs.replace(begun, id="audit-2", run_id="run-of-another")
     await house.database.commit(audit.plan_begin(begun).extend(audit.plan_begin(other)))
-    await house.inbox.drop("t", one)
+    if gone == "agent":
+        await house.database.commit(agents.plan_delete("t", talks.agent.id))
+    else:
+        await house.inbox.drop("t", one)
     assert [(await audit.get(house.view, "t", row.id)).state for row in (begun, other)] == ["interrupted", "begun"]
 
 

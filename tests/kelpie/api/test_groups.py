@@ -238,7 +238,15 @@ def test_what_nobody_has_is_not_found_and_what_can_t_be_said_is_refused(http, th
     ):
         assert http.request(method, path, json=body).status_code == 404, path
     path = f"/v1/groups/{group['id']}/messages"
-    for body in ({}, {"input": "x", "messages": []}, {"input": "x", "background": True}, {"input": ""}):
+    for body in (
+        {},
+        {"messages": []},
+        {"input": "x", "messages": []},
+        {"input": "x", "background": True},
+        {"input": ""},
+        {"input": "x", "max_steps": 0},
+        {"input": "x", "max_steps": 10_000},
+    ):
         assert http.post(path, json=body).status_code == 422, body
     assert http.post(path, json={"input": "x", "override_model": "nobody/x"}).status_code == 400
     assert http.get("/v1/groups/?manager_type=x").status_code == 422

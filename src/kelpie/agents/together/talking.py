@@ -12,7 +12,7 @@ import msgspec
 
 from kelpie.actors import Errand
 from kelpie.actors.outbox import plan_done
-from kelpie.agents.inbox import Inbox
+from kelpie.agents.inbox import Inbox, check_steps
 from kelpie.agents.together import turns
 from kelpie.agents.together.turns import Over, Talked
 from kelpie.agents.turn.scene import Workshop
@@ -87,6 +87,9 @@ class Talking:
         group = await records.get(View(self._shop.database), tenant, group_id)
         if group.kind == "sleeptime":
             raise InvalidInput(f"a sleeptime group is not spoken to; speak to its main agent '{group.manager}'")
+        if not incoming:
+            raise InvalidInput("a group is told at least one message, not 0")
+        check_steps(options)
         most = trajectory_limits.RUN_INPUT_MESSAGES_MAX // 2  # the other half is for what the agents say
         if len(incoming) > most:
             raise LimitExceeded("the messages to a group", len(incoming), most, "messages")
