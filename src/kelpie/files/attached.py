@@ -85,11 +85,13 @@ class Directory(msgspec.Struct, frozen=True):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """A file to open: `start` is the first line to show, from 0; `length` how many, None for all that fit."""
+    """A file to open: `start` is the first line to show, from 0; `length` how many, None for all that fit. `text`: what
+    it says, if it is stored in the same commit."""
 
     file: AgentFile
     start: int = 0
     length: int | None = None
+    text: str | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -256,7 +258,7 @@ async def _window(view: View, tenant: str, wish: Wish, bounds: Bounds) -> Window
     file = wish.file
     if file.state == "failed":
         raise InvalidInput(f"'{file.path}' has no text: {file.error}")
-    text = await files.text_of(view, tenant, file.id)
+    text = await files.text_of(view, tenant, file.id) if wish.text is None else wish.text
     if text is None:
         raise Conflict(f"'{file.path}' is still being read; try again in a moment")
     seen = await in_thread(window, text, wish.start, wish.length, bounds.view_chars)

@@ -159,6 +159,19 @@ async def count(view: View, tenant: str) -> int:
     return total
 
 
+async def free_name(view: View, tenant: str, name: str) -> str:
+    """The name, or the next one like it that no folder of the tenant has: `manuals_(1)`."""
+    begins = name[: limits.FOLDER_NAME_CHARS_MAX // 2]
+    like = "SELECT name FROM folder WHERE tenant = ? AND substr(name, 1, ?) = ?"
+    taken = {row[0] for row in await view.fetch(like, tenant, len(begins), begins)}
+    tried, number = name, 0
+    while tried in taken:
+        number += 1
+        suffix = f"_({number})"
+        tried = name[: limits.FOLDER_NAME_CHARS_MAX - len(suffix)] + suffix
+    return tried
+
+
 async def _claim(view: View, folder: Folder) -> None:
     """A clear text for a taken name; the table's UNIQUE decides between two who claim it at once."""
     row = await view.one("SELECT id FROM folder WHERE tenant = ? AND name = ?", folder.tenant, folder.name)

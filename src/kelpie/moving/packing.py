@@ -13,6 +13,7 @@ from kelpie.agents.profile import Profile
 from kelpie.agents.scheduling import TOPIC, Mailing, Schedule
 from kelpie.models.model import ModelCard
 from kelpie.moving import limits
+from kelpie.moving.folders import PackedFile, pack_files
 from kelpie.trajectories import messages
 from kelpie.trajectories.records import MAIN, StoredMessage
 from umi import archival
@@ -23,7 +24,8 @@ from umi.storage import Page, View
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
     """
     recent    the messages that its model is shown now, the system message first; `older` those before, oldest first
-    left_out  how many messages and facts had no room, and how many folders stay here: {"messages": 12}
+    files     of its folders, with what they say
+    left_out  how many messages, facts and files had no room, or no text: {"messages": 12}
     """
 
     profile: Profile
@@ -31,6 +33,7 @@ class Packed(msgspec.Struct, frozen=True, kw_only=True):
     older: list[StoredMessage] = []
     facts: list[Fact] = []
     schedules: list[Schedule] = []
+    files: list[PackedFile] = []
     left_out: dict[str, int] = {}
 
 
@@ -50,10 +53,10 @@ async def pack(
     facts, left_out, room = await _facts(view, tenant, agent_id, room)
     told: list[StoredMessage] = []
     if not without_messages:
-        told, missing = await _messages(view, tenant, agent_id, conversation_id, room)
+        told, missing, room = await _messages(view, tenant, agent_id, conversation_id, room)
         left_out |= {"messages": missing} if missing else {}
-    if found.folders:
-        left_out |= {"folders": len(found.folders)}
+    packed_files, missing = await pack_files(view, tenant, agent_id, found.folders, room)
+    left_out |= {"files": missing} if missing else {}
     summary, told = _apart(told)
     start = _recent_from(found, told, card_of(found.agent), summary)
     begins = start > 0 and told[0].body.role == "system" and "messages" not in left_out
@@ -64,6 +67,7 @@ async def pack(
         older=told[len(first) : start],
         facts=facts,
         schedules=await _schedules(view, tenant, agent_id),
+        files=packed_files,
         left_out=left_out,
     )
 
@@ -96,9 +100,9 @@ def _recent_from(found: Profile, told: list[StoredMessage], card: ModelCard, sum
 
 async def _messages(
     view: View, tenant: str, agent_id: str, conversation_id: str, room: int
-) -> tuple[list[StoredMessage], int]:
-    """The newest messages that have room, oldest first, and how many have none. What is left never begins with the
-    answer to a call that is not there."""
+) -> tuple[list[StoredMessage], int, int]:
+    """The newest messages that have room, oldest first, how many have none, and the room that is left. What is taken
+    never begins with the answer to a call that is not there."""
     taken: list[StoredMessage] = []
     before: str | None = None
     while len(taken) < limits.PARCEL_MESSAGES_MAX:
@@ -115,7 +119,7 @@ async def _messages(
     while taken and taken[-1].body.role == "tool":
         taken.pop()
     told = await messages.count(view, tenant, agent_id, conversation_id)
-    return taken[::-1], told - len(taken)
+    return taken[::-1], told - len(taken), max(room, 0)
 
 
 async def _facts(view: View, tenant: str, agent_id: str, room: int) -> tuple[list[Fact], dict[str, int], int]:

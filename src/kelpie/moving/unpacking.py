@@ -15,13 +15,14 @@ from kelpie.errors import CallerError, Conflict, GuardFailed, LimitExceeded, Not
 from kelpie.groups import Group
 from kelpie.groups import records as groups
 from kelpie.moving import limits
+from kelpie.moving.folders import plan_arrive, plan_give
 from kelpie.moving.parcel import Parcel, Told, Traveller, check
 from kelpie.sealing import UNSEALED, Seal
 from kelpie.tools import custom, secrets
 from kelpie.tools import limits as tool_limits
 from kelpie.tools.custom import ToolDraft
 from kelpie.trajectories import messages
-from kelpie.trajectories.records import StoredMessage
+from kelpie.trajectories.records import MAIN, StoredMessage
 from umi import archival, core
 from umi.dst import Host
 from umi.entity import Block, Claim, Fact
@@ -71,6 +72,9 @@ async def _plan(
         new = {"tenant": tenant, "id": host.ids.new("block"), "created_at_ms": now_ms, "updated_at_ms": now_ms}
         blocks[ref] = msgspec.structs.replace(block, **new)
         changes.extend(core.plan_create(blocks[ref]))
+    arrived = await plan_arrive(view, host, workshop.outbox, tenant, parcel)
+    changes.extend(arrived.changes)
+    seen = View(view.database, arrived.rows)
     for one in parcel.agents:
         agent = msgspec.structs.replace(
             one.agent, tenant=tenant, id=host.ids.new("agent"), created_at_ms=now_ms, updated_at_ms=now_ms
@@ -81,6 +85,11 @@ async def _plan(
         changes.extend(messages.plan_add([first_message(host, agent, own)]))
         renamed = [msgspec.structs.replace(told, ref=host.ids.new("message")) for told in one.told]
         changes.extend(plan_told(tenant, agent.id, renamed, 1))
+        held = [
+            msgspec.structs.replace(arrived.files[open_one.file], start=open_one.start, length=open_one.length)
+            for open_one in one.held
+        ]
+        changes.extend(await plan_give(seen, agent, [arrived.folders[ref] for ref in one.folders], held, now_ms))
         facts = _renamed(host, one.facts, tenant, agent.id)
         changes.extend(archival.plan_add(facts, workshop.archive.why("add")))
         for when, mailing in one.schedules:
@@ -147,7 +156,9 @@ def plan_agent(
     return changes
 
 
-def plan_told(tenant: str, agent_id: str, history: Sequence[Told], position: int) -> Changes:
+def plan_told(
+    tenant: str, agent_id: str, history: Sequence[Told], position: int, conversation_id: str = MAIN
+) -> Changes:
     """Messages of a history from `position` on, each with its `ref` as its id."""
     return messages.plan_add(
         StoredMessage(
@@ -159,6 +170,7 @@ def plan_told(tenant: str, agent_id: str, history: Sequence[Told], position: int
             step_id=None,
             body=told.body,
             otid=told.otid,
+            conversation_id=conversation_id,
             created_at_ms=told.created_at_ms,
         )
         for offset, told in enumerate(history)

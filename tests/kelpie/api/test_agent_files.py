@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.kelpie.api import agent_files as made
 from tests.kelpie.api.agent_files import MODEL, brought, exported, file, send, timeless
+from tests.kelpie.api.test_folders import done, upload
 
 ADA, BEN = "ada-key-0123456789abcdef", "ben-key-0123456789abcdef"
 
@@ -186,16 +187,16 @@ def test_secrets_leave_as_names_and_come_with_the_values_that_are_given(live):
     text = json.dumps(exported(live.http, agent_id))
     assert "WEATHER_KEY" in text
     assert "sesame" not in text
-    (stored,) = live.run(_secret_values(live, agent_id))
-    assert stored == ("WEATHER_KEY", "sesame-open-1234")
+    stored = live.run(_secret_values(live, agent_id))
+    assert stored == {"WEATHER_KEY": "sesame-open-1234"}
 
 
 async def _secret_values(live, agent_id):
-    house = live.server.app.state.house
+    from kelpie.tools import secrets
     from umi.storage import View
 
-    sql = "SELECT name, value FROM agent_secret WHERE agent_id = ?"
-    return [tuple(row) for row in await View(house.workshop.database).fetch(sql, agent_id)]
+    workshop = live.server.app.state.house.workshop
+    return dict((await secrets.of_agent(View(workshop.database), "default", agent_id, workshop.seal)).values)
 
 
 def test_tools_that_are_here_are_replaced_only_if_asked_for(live):
@@ -221,14 +222,20 @@ def test_a_tool_named_like_a_built_in_one_does_not_become_it(live):
 
 
 def test_what_is_not_taken_is_said(live):
-    body = file(identity_ids=["identity-0"], shoe_size=43, files_agents=[{"id": "file_agent-0"}])
+    body = file(identity_ids=["identity-0"], shoe_size=43)
     body["sources"] = [{"id": "source-0", "name": "Manuals"}]
     body["files"] = [{"id": "file-0", "source_id": "source-0", "file_name": "a.txt"}]
     body["mcp_servers"] = [{"id": "mcp_server-0", "server_type": "stdio", "server_name": "x"}]
     body["tools"].append({"id": "tool-2", "name": "web_search_of_theirs", "tool_type": "letta_builtin"})
     body["agents"][0]["tool_ids"].append("tool-2")
     notes = " | ".join(send(live.http, body).json()["kelpie_notes"])
-    for what in ("Manuals", "a.txt", "mcp_servers", "shoe_size", "identities", "web_search_of_theirs", "files of the"):
+    for what in (
+        "the file 'a.txt' is not taken: no text of it is there",
+        "mcp_servers",
+        "shoe_size",
+        "identities",
+        "web_search_of_theirs",
+    ):
         assert what in notes
 
 
@@ -247,6 +254,71 @@ def test_calls_that_nobody_answered_are_told_to_be_interrupted(live):
     assert returns == ["call-2", "call-1"]
     assert any("answers no call" in note for note in answer.json()["kelpie_notes"])
     assert live.send(agent_id, "Go on").status_code == 200
+
+
+# Folders
+
+
+def _library(**held):
+    """A file of Letta's with a folder of two files, of which its agent holds one open."""
+    lines = "\n".join(f"line {number}" for number in range(1, 31))
+    open_one = {"id": "file_agent-0", "agent_id": "agent-0", "file_id": "file-0", "source_id": "source-0"}
+    open_one |= {"file_name": "Manuals/guide.pdf", "is_open": True, "start_line": 11, "end_line": 20} | held
+    body = file(source_ids=["source-0"], files_agents=[open_one])
+    body["sources"] = [
+        {"id": "source-0", "name": "Manuals", "description": "how", "embedding_config": made.EMBEDDING},
+        {"id": "source-1", "name": "a/b"},
+    ]
+    body["files"] = [
+        {"id": "file-0", "source_id": "source-0", "file_name": "Manuals/guide.pdf", "content": lines,
+         "original_file_name": "guide.pdf", "file_type": "application/pdf", "file_size": 12_345},
+        {"id": "file-1", "source_id": "source-0", "file_name": "Manuals/notes.md", "content": "The mat is red."},
+    ]  # fmt: skip
+    return body
+
+
+def test_folders_come_with_their_files_and_leave_again(two):
+    agent_id = brought(two.ada, _library())
+    (folder,) = two.ada.get(f"/v1/agents/{agent_id}/folders").json()
+    assert (folder["name"], folder["description"]) == ("Manuals", "how")
+    assert folder["embedding_config"]["embedding_chunk_size"] == 100
+    tools = [tool["name"] for tool in two.ada.get(f"/v1/agents/{agent_id}/tools").json()]
+    assert {"open_files", "grep_files", "semantic_search_files"} <= set(tools)
+    (held,) = two.ada.get(f"/v1/agents/{agent_id}/files", params={"is_open": True}).json()["files"]
+    assert (held["file_name"], held["start_line"], held["end_line"]) == ("guide.pdf", 11, 20)
+    assert "11: line 11\n" in held["visible_content"]
+    first = exported(two.ada, agent_id)
+    assert [one["file_name"] for one in first["files"]] == ["Manuals/guide.pdf", "Manuals/notes.md"]
+    assert (first["files"][0]["file_size"], first["files"][1]["content"]) == (12_345, "The mat is red.")
+    assert [one["is_open"] for one in first["agents"][0]["files_agents"]] == [True, False]
+    assert "left_out" not in first["kelpie"]["agents"]["agent-0"]
+    assert timeless(exported(two.ben, brought(two.ben, first))) == timeless(first)
+    broken = upload(two.ada, folder, "broken.pdf", b"%PDF-1.7 of nothing").json()
+    assert done(two.ada, folder, broken)["processing_status"] == "error"
+    left_out = exported(two.ada, agent_id)["kelpie"]["agents"]["agent-0"]["left_out"]
+    assert left_out == {"files": 1}
+    older = exported(two.ada, agent_id, use_legacy_format=True)
+    assert older["kelpie"]["agents"]["agent-0"]["left_out"] == {"files": 1, "folders": 1}
+
+
+def test_what_the_files_of_a_file_say_is_found_once_it_is_indexed(two):
+    agent_id = brought(two.ada, _library())
+    (folder,) = two.ada.get(f"/v1/agents/{agent_id}/folders").json()
+    for one in two.ada.get(f"/v1/folders/{folder['id']}/files").json():
+        assert done(two.ada, folder, one)["processing_status"] == "completed"
+    found = two.ada.get(f"/v1/folders/{folder['id']}/passages").json()
+    assert "The mat is red." in [one["text"] for one in found]
+
+
+def test_a_folder_whose_name_is_taken_and_lines_that_are_not_there(two):
+    names = []
+    for _ in range(2):
+        agent_id = brought(two.ben, _library(start_line=99))
+        (folder,) = two.ben.get(f"/v1/agents/{agent_id}/folders").json()
+        (held,) = two.ben.get(f"/v1/agents/{agent_id}/files", params={"is_open": True}).json()["files"]
+        assert held["start_line"] == 1
+        names.append(folder["name"])
+    assert len(set(names)) == 2
 
 
 # Groups
@@ -358,6 +430,8 @@ def _deep():
 
 
 _USER = made.message(1, "user", "x")
+_SHELF = {"id": "source-0", "name": "Shelf"}
+_BOOK = {"id": "file-0", "source_id": "source-0", "file_name": "Shelf/a.txt", "content": "x"}
 _LOOKUP, _SEARCH = file()["tools"]
 BAD = {
     "no JSON": (b"not json", "an agent file is JSON"),
@@ -376,6 +450,12 @@ BAD = {
     "a block that isn't there": (_agent(block_ids=["block-7"]), "'block-7', which is not in the agent file"),
     "a tool that isn't there": (_agent(tool_ids=["tool-7"]), "'tool-7'"),
     "a message that isn't there": (_agent(in_context_message_ids=["message-70"]), "'message-70'"),
+    "a folder that isn't there": (_agent(source_ids=["source-7"]), "'source-7', which is not in the agent file"),
+    "a file of no folder": (_agent(files_agents=[{"file_id": "file-7"}]), "names 'file-7'"),
+    "a file held in another folder": (_library(source_id="source-1"), "is not in the source 'source-1'"),
+    "a folder without a name": (_with(sources=[{"id": "source-0"}]), "name: Field required"),
+    "two files of one name": (_with(sources=[_SHELF], files=[_BOOK, _BOOK | {"id": "file-1"}]), "the name 'a.txt'"),
+    "too many files": (_with(files=[{"id": f"file-{n}"} for n in range(1_001)]), "1,000"),
     "groups in a circle": (_cycle(), "circle"),
     "an unknown role": (_told(made.message(1, "wizard", "x")), "no role 'wizard'"),
     "content of another kind": (_told(_USER | {"content": 7}), "message-1"),
@@ -401,12 +481,12 @@ BAD = {
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_file_is_refused_by_name_and_nothing_of_it_is_here(live, bad):
     body, says = BAD[bad]
-    before = [live.http.get(f"/v1/{what}/count").json() for what in ("agents", "blocks", "tools")]
+    before = [live.http.get(f"/v1/{what}/count").json() for what in ("agents", "blocks", "tools", "folders")]
     answer = send(live.http, body)
     assert 400 <= answer.status_code < 500, answer.text
     assert says in answer.text
     assert len(answer.text) < 2_000
-    assert [live.http.get(f"/v1/{what}/count").json() for what in ("agents", "blocks", "tools")] == before
+    assert [live.http.get(f"/v1/{what}/count").json() for what in ("agents", "blocks", "tools", "folders")] == before
 
 
 def test_a_file_over_the_bound_of_requests_is_refused_before_it_is_read(live):
@@ -447,7 +527,7 @@ def test_both_formats_are_what_lettas_description_asks_for(live, needs):
 
     needs("letta-openapi", LETTA.exists(), f"{LETTA} is not there")
     schemas = json.loads(LETTA.read_text(encoding="utf-8"))["components"]["schemas"]
-    agent_id = brought(live.http, file())
+    agent_id = brought(live.http, _library())
     assert live.send(agent_id, "And Bergen?").status_code == 200
     checker = Checker(schemas)
     current = exported(live.http, agent_id)

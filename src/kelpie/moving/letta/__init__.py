@@ -6,7 +6,8 @@ Nothing is written there. Ids are kept, so that running twice brings nothing twi
 tables     which tables and columns are read, and what becomes of the others
 reading    the database, read only and in batches
 secrets    values that it encrypted
-bringing   tools, then blocks, then agents; histories: their messages; archives: what they remember and share
+bringing   tools, blocks, agents; archives: what agents remember and share; folders: their files
+histories  what agents said; conversations: beside their own history
 together   identities and groups, last
 rows       rows as what agent files say; here: where it all goes
 report     what was taken, and every row that was not

@@ -1,4 +1,4 @@
-"""Bringing a database over: tools, then blocks, then agents, each agent whole; then archives, identities and groups.
+"""Bringing a database over: tools, blocks, folders, then agents, each whole; then archives, identities and groups.
 
 What is an agent's alone is written before the agent itself: a run that is broken off leaves nothing that anybody sees,
 and the next one begins that agent anew.
@@ -18,6 +18,8 @@ from kelpie.api.wire.agent_files.parts import Notes
 from kelpie.errors import CallerError, Conflict, InvalidInput, LimitExceeded, NotFound
 from kelpie.moving import limits
 from kelpie.moving.letta.archives import Archives
+from kelpie.moving.letta.conversations import Conversations
+from kelpie.moving.letta.folders import Folders
 from kelpie.moving.letta.here import Here
 from kelpie.moving.letta.histories import Histories
 from kelpie.moving.letta.reading import Row, Source
@@ -40,7 +42,21 @@ from umi.storage import Changes
 
 DELETED = "it was deleted there"
 NO_AGENT = "its agent is not taken"
-_CHILDREN = ("agents_tags", "agent_environment_variables", "blocks_agents", "tools_agents", "archives_agents")
+# What is an agent's alone, and how it says whose it is.
+_ITS = "agent_id = %s"
+_CHILDREN = {
+    "agents_tags": _ITS,
+    "agent_environment_variables": _ITS,
+    "blocks_agents": _ITS,
+    "tools_agents": _ITS,
+    "archives_agents": _ITS,
+    "sources_agents": _ITS,
+    "files_agents": _ITS,
+    "messages": _ITS,
+    "conversations": _ITS,
+    "conversation_messages": _ITS,
+    "blocks_conversations": "conversation_id IN (SELECT id FROM conversations WHERE agent_id = %s)",
+}
 _EMBEDDINGS = "vectors of another embedder mean nothing here: texts are embedded anew"
 
 
@@ -64,7 +80,9 @@ class Bringing:
         self._lost_blocks: set[str] = set()
         self._lost_agents: set[str] = set()
         self._agents_here: set[str] = set()  # their ids, of those that came now or before
+        self._folders = Folders(source, here, report)
         self._histories = Histories(source, here, report, self._progress)
+        self._conversations = Conversations(source, here, report, self._histories, self._has_block)
         self._archives = Archives(source, here, report, self._agents_here.__contains__)
         self._together = Together(source, here, report, self._agents_here.__contains__, self._has_block)
         self._done = 0
@@ -77,6 +95,7 @@ class Bringing:
         await self._count()
         await self._bring_tools()
         await self._bring_blocks()
+        await self._folders.bring(*self._owned("sources"))
         await self._bring_agents()
         await self._archives.bring(*self._owned("archives"))
         await self._together.bring_identities(*self._owned("identities"))
@@ -242,16 +261,16 @@ class Bringing:
     async def _skip(self, agent_id: str) -> None:
         """An agent that is here: so is all that is its alone, and what it has done since."""
         self._report.already["agents"] += 1
-        for table in (*_CHILDREN, "messages"):
-            count = await self._source.count(table, "agent_id = %s", agent_id)
+        for table, where in _CHILDREN.items():
+            count = await self._source.count(table, where, agent_id)
             self._report.already[table] += count
             self._progress(count if table == "messages" else 0)
         await self._archives.skip_own(agent_id)
 
     async def _lose(self, agent_id: str) -> None:
         self._lost_agents.add(agent_id)
-        for table in (*_CHILDREN, "messages"):
-            async for key in self._source.keys(table, "agent_id = %s", agent_id):
+        for table, where in _CHILDREN.items():
+            async for key in self._source.keys(table, where, agent_id):
                 self._report.miss(table, key, NO_AGENT)
 
     async def _bring_agent(self, row: Row, agent_id: str, notes: Notes) -> None:
@@ -273,9 +292,10 @@ class Bringing:
         # The system message goes first: messages are listed in the order in which they were written.
         clear = self._plan_clear(agent)
         await here.commit(clear.extend(messages.plan_add([first_message(here.host, agent, own)])))
-        await self._histories.bring_messages(row["id"], agent)
+        await self._conversations.bring(row["id"], agent, await self._histories.bring(row["id"], agent, 1))
         await self._archives.bring_own(row["id"], agent)
-        await here.commit(plan_agent(here.host, agent, Traveller(agent=agent, secrets=secrets), own, tool_ids))
+        changes = plan_agent(here.host, agent, Traveller(agent=agent, secrets=secrets), own, tool_ids)
+        await here.commit(changes.extend(await self._folders.plan_attach(row["id"], agent)))
         here.archive.wake(here.tenant, agent.id)
 
     def _plan_clear(self, agent: Agent) -> Changes:

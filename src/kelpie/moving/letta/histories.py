@@ -17,10 +17,10 @@ from kelpie.moving.letta.report import Report
 from kelpie.moving.letta.rows import kept_id, message_fields
 from kelpie.moving.parcel import Told
 from kelpie.moving.unpacking import plan_told
+from kelpie.trajectories.records import MAIN
 
 _DELETED = "it was deleted there"
 _SYSTEM = "the system message a history begins with is compiled anew"
-_CONVERSATION = "it is of a conversation beside the agent's own history"
 
 
 class Histories:
@@ -29,12 +29,18 @@ class Histories:
     def __init__(self, source: Source, here: Here, report: Report, progress: Callable[[int], Any]) -> None:
         self._source, self._here, self._report, self._progress = source, here, report, progress
 
-    async def bring_messages(self, their_id: str, agent: Agent) -> None:
-        """The agent's own history, from position 1 on: 0 is the system message."""
-        mender, batch, position = Mender(), list[Told](), 1
-        where = "agent_id = %s AND conversation_id IS NULL"
+    async def bring(
+        self, their_id: str, agent: Agent, position: int, conversation: tuple[str, str] | None = None
+    ) -> int:
+        """The messages of one conversation of the agent, from a position on. Returns the position behind them.
+
+        conversation  its id there and its id here; None: the main one
+        """
+        mender, batch = Mender(), list[Told]()
+        theirs, ours = conversation or (None, MAIN)
+        where = "agent_id = %s AND conversation_id IS NOT DISTINCT FROM %s"
         is_first = True
-        async for row in self._source.rows("messages", where, their_id):
+        async for row in self._source.rows("messages", where, their_id, theirs):
             self._progress(1)
             if row["is_deleted"]:
                 self._report.miss("messages", row["id"], _DELETED)
@@ -45,12 +51,15 @@ class Histories:
             is_first = False
             batch += self._told(row, mender)
             if len(batch) >= limits.DATABASE_BATCH_ROWS:
-                position = await self._add(agent, batch, position)
+                position = await self._add(agent, batch, position, ours)
                 batch = []
-        await self._add(agent, [*batch, *mender.close()], position)
-        async for key in self._source.keys("messages", "agent_id = %s AND conversation_id IS NOT NULL", their_id):
+        return await self._add(agent, [*batch, *mender.close()], position, ours)
+
+    async def lose(self, where: str, *params: Any, why: str) -> None:
+        """Messages of what is not taken."""
+        async for key in self._source.keys("messages", where, *params):
             self._progress(1)
-            self._report.miss("messages", key, _CONVERSATION)
+            self._report.miss("messages", key, why)
 
     def _told(self, row: Row, mender: Mender) -> list[Told]:
         """What one of their messages adds to the history; what it doesn't is reported."""
@@ -76,6 +85,6 @@ class Histories:
         self._report.taken["messages"] += 1
         return out
 
-    async def _add(self, agent: Agent, batch: Sequence[Told], position: int) -> int:
-        await self._here.commit(plan_told(agent.tenant, agent.id, batch, position))
+    async def _add(self, agent: Agent, batch: Sequence[Told], position: int, conversation_id: str) -> int:
+        await self._here.commit(plan_told(agent.tenant, agent.id, batch, position, conversation_id))
         return position + len(batch)

@@ -31,6 +31,8 @@ class Left(NamedTuple):
 _OF_BLOCK = "block_id IN (SELECT id FROM block WHERE organization_id = %s)"
 _OF_AGENT = "agent_id IN (SELECT id FROM agents WHERE organization_id = %s)"
 _OF_IDENTITY = "identity_id IN (SELECT id FROM identities WHERE organization_id = %s)"
+_OF_FILE = "file_id IN (SELECT id FROM files WHERE organization_id = %s)"
+_OF_CONVERSATION = "conversation_id IN (SELECT id FROM conversations WHERE organization_id = %s)"
 _OF_GROUP = "group_id IN (SELECT id FROM groups WHERE organization_id = %s)"
 TAKEN: dict[str, Taken] = {
     "agents": Taken(
@@ -92,24 +94,46 @@ TAKEN: dict[str, Taken] = {
     ),
     "groups_agents": Taken(("group_id", "agent_id"), "group_id || '/' || agent_id", "agent_id", _OF_GROUP),
     "groups_blocks": Taken(("group_id", "block_id"), "group_id || '/' || block_id", "block_id", _OF_GROUP),
+    "sources": Taken(
+        tuple(
+            "id organization_id name description instructions embedding_config metadata_ created_at is_deleted".split()
+        )
+    ),
+    "files": Taken(
+        tuple(
+            """id organization_id source_id file_name original_file_name file_type file_size processing_status
+            error_message created_at is_deleted""".split()
+        )
+    ),
+    "file_contents": Taken(("id", "file_id", "text"), orders="id", owned=_OF_FILE),
+    "sources_agents": Taken(("agent_id", "source_id"), "agent_id || '/' || source_id", "source_id", _OF_AGENT),
+    "files_agents": Taken(
+        tuple(
+            """id organization_id agent_id source_id file_id is_open start_line end_line last_accessed_at
+            is_deleted""".split()
+        ),
+        orders="last_accessed_at NULLS FIRST, id",
+    ),
+    "conversations": Taken(
+        tuple("id organization_id agent_id summary model model_settings last_message_at created_at is_deleted".split())
+    ),
+    "conversation_messages": Taken(
+        ("id", "organization_id", "conversation_id", "agent_id", "message_id", "position"), orders="position, id"
+    ),
+    "blocks_conversations": Taken(
+        ("conversation_id", "block_id", "block_label"),
+        "conversation_id || '/' || block_id",
+        "block_label",
+        _OF_CONVERSATION,
+    ),
 }
 
-_FOLDERS = "folders and their files are not brought over: upload them again"
-_CONVERSATIONS = "conversations beside an agent's own history are not brought over"
 _RECORDS = "a record of work that is done: what was said is in the messages"
 _MCP = "MCP servers are not brought over: add them again, with their keys"
 _PROVIDERS = "providers are settings of the server here"
 
 LEFT: dict[str, Left] = {
-    "conversations": Left(_CONVERSATIONS),
-    "conversation_messages": Left(_CONVERSATIONS, listed=False),
-    "blocks_conversations": Left(_CONVERSATIONS, "conversation_id || '/' || block_id"),
-    "sources": Left(_FOLDERS),
-    "files": Left(_FOLDERS),
-    "file_contents": Left(_FOLDERS),
-    "source_passages": Left(_FOLDERS, listed=False),
-    "sources_agents": Left(_FOLDERS, "agent_id || '/' || source_id"),
-    "files_agents": Left(_FOLDERS),
+    "source_passages": Left("pieces of files: what the files say is cut into pieces and embedded anew", listed=False),
     "mcp_server": Left(_MCP),
     "mcp_tools": Left(_MCP),
     "mcp_oauth": Left(_MCP),

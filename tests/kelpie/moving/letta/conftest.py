@@ -5,6 +5,9 @@ import json
 import pytest
 from tests.kelpie.moving.letta.database import LettaDatabase, furnish
 
+from kelpie.actors import Errand, Outbox
+from kelpie.files.processing import TOPIC, Processing
+from kelpie.files.reading.reader import Reader
 from kelpie.moving.letta.bringing import Bringing
 from kelpie.moving.letta.here import Here
 from kelpie.moving.letta.reading import opened
@@ -81,6 +84,13 @@ class Store:
             await Bringing(source, here, report, lambda done, total: told.append((done, total)), **wanted).run()
         assert told == sorted(told), "progress goes forward"
         return Brought(report, lines)
+
+    async def index(self):
+        """What is left to do with files, as the server does it once it runs."""
+        outbox = Outbox(self.database, self.host)
+        work = Processing(Archive(self.database, self.host, embedder=None), outbox, Reader(self.host))
+        for tenant, file_id in await self.view.fetch("SELECT tenant, id FROM outbox WHERE topic = ?", TOPIC):
+            await work.process(Errand(tenant=tenant, topic=TOPIC, id=file_id, lane=""))
 
 
 @pytest.fixture

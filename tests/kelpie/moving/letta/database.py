@@ -47,7 +47,24 @@ TABLES = {
         identity_type text NOT NULL, properties json NOT NULL, project_id text, {_COMMON}""",
     "identities_agents": "identity_id text, agent_id text",
     "identities_blocks": "identity_id text, block_id text",
-    "sources": f"id text PRIMARY KEY, name text, {_COMMON}",
+    "sources": f"""id text PRIMARY KEY, name text NOT NULL, description text, instructions text, embedding_config json,
+        metadata_ json, vector_db_provider text, {_COMMON}""",
+    "files": f"""id text PRIMARY KEY, source_id text NOT NULL, file_name text, original_file_name text, file_path text,
+        file_type text, file_size integer, processing_status text NOT NULL, error_message text, {_COMMON}""",
+    "file_contents": """id text PRIMARY KEY, file_id text NOT NULL UNIQUE REFERENCES files, text text NOT NULL,
+        created_at timestamptz DEFAULT now(), is_deleted boolean NOT NULL DEFAULT false""",
+    "source_passages": f"id text PRIMARY KEY, file_id text, source_id text, text text NOT NULL, {_COMMON}",
+    "sources_agents": "agent_id text REFERENCES agents, source_id text, PRIMARY KEY (agent_id, source_id)",
+    "files_agents": f"""id text PRIMARY KEY, file_id text NOT NULL, agent_id text NOT NULL REFERENCES agents,
+        source_id text NOT NULL, file_name text NOT NULL, is_open boolean NOT NULL, visible_content text,
+        last_accessed_at timestamptz NOT NULL DEFAULT now(), start_line integer, end_line integer, {_COMMON}""",
+    "conversations": f"""id text PRIMARY KEY, agent_id text NOT NULL REFERENCES agents, summary text, model text,
+        model_settings json, last_message_at timestamptz, {_COMMON}""",
+    "conversation_messages": f"""id text PRIMARY KEY, conversation_id text REFERENCES conversations,
+        agent_id text NOT NULL, message_id text NOT NULL, position integer NOT NULL,
+        in_context boolean NOT NULL DEFAULT true, {_COMMON}, UNIQUE (conversation_id, message_id)""",
+    "blocks_conversations": """conversation_id text REFERENCES conversations, block_id text REFERENCES block,
+        block_label text, PRIMARY KEY (conversation_id, block_id, block_label)""",
     "steps": f"id text PRIMARY KEY, {_COMMON}",
     "alembic_version": "version_num text",
     "their_own_table": "id text",
@@ -109,9 +126,20 @@ CONFIG = {
     "temperature": 1.0,
     "reasoning_effort": "high",
 }
+EMBEDDING = {
+    "embedding_endpoint_type": "openai",
+    "embedding_model": "text-embedding-3-small",
+    "embedding_dim": 1536,
+    "embedding_chunk_size": 100,
+    "batch_size": 32,
+}
 ADA, BEN, GONE, VOICE = (new_id("agent", number) for number in (1, 2, 3, 4))
 HUMAN, TEAM, LONG, DEAD = (new_id("block", number) for number in (1, 2, 3, 4))
 LOOKUP, SEARCH, WEB, BROKEN = (new_id("tool", number) for number in (1, 2, 3, 4))
+MANUALS, DRAFTS, PUBLIC = (new_id("source", number) for number in (1, 2, 3))
+GUIDE, NOTES, SCAN, LATER = (new_id("file", number) for number in (1, 2, 3, 4))
+CHAT, FORK, ENDED = (new_id("conv", number) for number in (1, 2, 3))
+MINE = new_id("block", 5)
 ARCHIVE, LONELY, BENS, DROPPED = (new_id("archive", number) for number in (1, 2, 3, 4))
 
 
@@ -140,7 +168,8 @@ def furnish(database, embedding="{0.1}"):
     _archives(add, embedding)
     _messages(database)
     _together(add)
-    add("sources", id="source-1", name="Manuals", organization_id=ORG)
+    _folders(database)
+    _conversations(database)
     add("steps", id="step-1", organization_id=ORG)
     return database
 
@@ -234,6 +263,82 @@ def _archives(add, embedding):
         add("archival_passages", id=new_id("passage", number), archive_id=archive_id, text=text, **row)
 
 
+def _folders(database):
+    """A folder with a file that is open, one without a text and two of one name; one that was deleted."""
+    add = database.add
+    for folder_id, name, fields in (
+        (MANUALS, "Manuals", {"description": "how", "embedding_config": EMBEDDING}),
+        (DRAFTS, "Drafts", {"is_deleted": True}),
+        (PUBLIC, "a/b", {}),
+    ):
+        add("sources", **({"id": folder_id, "name": name, "organization_id": ORG, "created_at": AT} | fields))
+    lines = "\n".join(f"line {number} of the guide" for number in range(1, 101))
+    for file_id, folder_id, name, status, text in (
+        (GUIDE, MANUALS, "Manuals/guide.pdf", "completed", lines),
+        (NOTES, MANUALS, "Manuals/notes.md", "completed", "# Notes\r\nAll is well."),
+        (SCAN, MANUALS, "Manuals/scan.pdf", "error", None),
+        (LATER, DRAFTS, "Drafts/later.md", "completed", "Later"),
+    ):
+        row = {"file_type": "application/pdf" if "pdf" in name else None, "file_size": 12_345, "created_at": AT}
+        row |= {"source_id": folder_id, "file_name": name, "original_file_name": name.rpartition("/")[2]}
+        add("files", id=file_id, processing_status=status, organization_id=ORG, **row)
+        if text is not None:
+            add("file_contents", id=file_id.replace("file-", "file_content-"), file_id=file_id, text=text)
+    add("source_passages", id=new_id("passage", 90), file_id=GUIDE, source_id=MANUALS, text="x", organization_id=ORG)
+    for agent_id, folder_id in ((ADA, MANUALS), (ADA, DRAFTS), (VOICE, MANUALS), (BEN, PUBLIC)):
+        add("sources_agents", agent_id=agent_id, source_id=folder_id)
+    for number, agent_id, file_id, folder_id, fields in (
+        (1, ADA, GUIDE, MANUALS, {"is_open": True, "start_line": 11, "end_line": 20}),
+        (2, ADA, NOTES, MANUALS, {"is_open": True, "start_line": 50}),
+        (3, ADA, SCAN, MANUALS, {}),
+        (4, ADA, LATER, DRAFTS, {}),
+        (5, BEN, GUIDE, MANUALS, {}),
+        (6, VOICE, GUIDE, MANUALS, {}),
+    ):
+        row = {"id": f"file_agent-{number}", "agent_id": agent_id, "file_id": file_id, "source_id": folder_id}
+        row |= {"file_name": file_id, "organization_id": ORG, "is_open": False} | fields
+        add("files_agents", last_accessed_at=f"2026-03-01T10:{number:02d}:00+00:00", **row)
+
+
+def _conversations(database):
+    """One with a block of its own, a fork of it, one that was deleted, and the fork of an agent's own history."""
+    add, say = database.add, database.say
+    add("block", id=MINE, label="human", value="Ada, at work", limit=2000, organization_id=ORG, created_at=AT)
+    settings = {"provider_type": "openai", "temperature": 0.5}
+    for number, conversation_id, agent_id, fields in (
+        (1, CHAT, ADA, {"summary": "About Oslo", "model": "openai/gpt-4o", "model_settings": settings}),
+        (2, FORK, ADA, {"last_message_at": AT}),
+        (3, ENDED, ADA, {"is_deleted": True}),
+        (4, new_id("conv", 4), BEN, {"model_settings": {"temperature": "hot"}}),
+        (5, new_id("conv", 5), VOICE, {}),
+    ):
+        row = {"created_at": f"2026-03-01T11:{number:02d}:00+00:00", "organization_id": ORG} | fields
+        add("conversations", id=conversation_id, agent_id=agent_id, **row)
+    for block_id, label in ((MINE, "human"), (LONG, "long")):
+        add("blocks_conversations", conversation_id=CHAT, block_id=block_id, block_label=label)
+    add("blocks_conversations", conversation_id=ENDED, block_id=TEAM, block_label="team")
+    say(ADA, 20, "system", "compiled", conversation_id=CHAT)
+    say(ADA, 21, "user", "Is it warm in Oslo?", conversation_id=CHAT)
+    say(ADA, 22, "assistant", tool_calls=[_call("d")], conversation_id=CHAT)
+    say(ADA, 23, "tool", "4", tool_call_id="d", conversation_id=CHAT)
+    say(ADA, 24, "assistant", "No.", conversation_id=CHAT)
+    say(ADA, 25, "user", "And Rome?", conversation_id=FORK)
+    say(ADA, 26, "user", "in a conversation that ended", conversation_id=ENDED)
+    say(BEN, 27, "user", "Hello")
+    say(BEN, 28, "user", "Goodbye", conversation_id=new_id("conv", 4))
+    for conversation_id, agent_id, numbers in (
+        (CHAT, ADA, (20, 21, 22, 23, 24)),
+        (FORK, ADA, (21, 22, 25)),
+        (ENDED, ADA, (26,)),
+        (new_id("conv", 4), BEN, (27, 28)),
+        (None, ADA, (1, 2)),
+    ):
+        for place, number in enumerate(numbers):
+            row = {"conversation_id": conversation_id, "agent_id": agent_id, "position": place, "organization_id": ORG}
+            key = f"conv_msg-{conversation_id}-{number}"
+            add("conversation_messages", id=key, message_id=new_id("message", number), **row)
+
+
 def _call(call_id):
     return {"id": call_id, "type": "function", "function": {"name": "lookup", "arguments": '{"city": "Oslo"}'}}
 
@@ -252,7 +357,7 @@ def _messages(database):
     say(ADA, 4, "tool", tool_call_id="a", tool_returns=returns)
     say(ADA, 5, "assistant", "Four degrees.")
     say(ADA, 6, "user", "deleted", is_deleted=True)
-    say(ADA, 7, "user", "in a conversation", conversation_id="conv-1")
+    say(ADA, 7, "user", "in a conversation that is nowhere", conversation_id="conv-1")
     say(ADA, 8, "tool", "of nobody", tool_call_id="z")
     say(ADA, 9, "wizard", "unknown role")
     say(ADA, 10, "user", "Again?")

@@ -10,12 +10,17 @@ from kelpie.agents import agent as agents
 from kelpie.agents import profile
 from kelpie.agents.rules.rules import EndsTurn
 from kelpie.errors import InvalidInput, NotFound, SourceUnavailable, StoreError
+from kelpie.files import attached, files, folders
+from kelpie.files import limits as file_limits
+from kelpie.files.folders import Folder
 from kelpie.groups import records as groups
 from kelpie.identities import records as identities
 from kelpie.moving import limits
 from kelpie.moving.letta.reading import opened
 from kelpie.tools import collections, custom, secrets
-from kelpie.trajectories import messages
+from kelpie.tools.blocks import scope_of
+from kelpie.trajectories import conversations, messages
+from kelpie.trajectories.records import MAIN
 from umi import archival, core
 from umi.storage import Page
 
@@ -43,7 +48,8 @@ async def test_blocks_that_are_shared_stay_shared(letta, store):
 
 async def test_messages_come_in_their_order_with_calls_returns_and_reasoning(letta, store):
     await store.bring(letta.url)
-    found = await messages.list_messages(store.view, "default", Page(limit=50), agent_id=ADA)
+    page = Page(limit=50)
+    found = await messages.list_messages(store.view, "default", page, agent_id=ADA, conversation_id=MAIN)
     said = [(one.body.role, one.body.text) for one in found]
     assert said[0][0] == "system"
     assert "AGENT_ID" in said[0][1]  # compiled here, not theirs
@@ -107,6 +113,82 @@ async def test_identities_come_with_what_they_are_attached_to(letta, store):
     assert await identities.count(store.view, "default") == 1
 
 
+async def test_folders_come_with_what_their_files_say_to_be_indexed_here(letta, store):
+    await store.bring(letta.url)
+    manuals = await folders.get(store.view, "default", there.MANUALS)
+    assert (manuals.name, manuals.description, manuals.chunk_tokens) == ("Manuals", "how", 100)
+    found = await files.list_files(store.view, "default", manuals.id, Page(limit=10))
+    assert [(one.id, one.name, one.original_name, one.media_type, one.bytes) for one in found] == [
+        (there.GUIDE, "guide.pdf", "guide.pdf", "application/pdf", 12_345),
+        (there.NOTES, "notes.md", "notes.md", "text/markdown", 12_345),
+    ]
+    assert await files.text_of(store.view, "default", there.NOTES) == "# Notes\nAll is well."
+    assert {one.created_at_ms for one in found} == {1_772_359_200_000}
+    await store.index()
+    guide = await files.find(store.view, "default", there.GUIDE)
+    pieces = await archival.list_facts(store.view, "default", manuals.scope, Page(limit=100))
+    assert (guide.state, guide.chunks_done) == ("ready", len([one for one in pieces if one.session == guide.id]))
+    assert guide.chunks_done > 1
+    assert pieces[0].text.startswith("line 1 of the guide")
+    assert (await folders.get(store.view, "default", there.PUBLIC)).name == "a-b"
+
+
+async def test_an_agent_has_its_folders_and_the_files_it_held_open(letta, store):
+    await store.bring(letta.url)
+    assert [one.id for one in await attached.folders_of(store.view, "default", ADA)] == [there.MANUALS]
+    assert await attached.agents_of(store.view, "default", there.MANUALS) == [ADA]
+    held = await attached.list_files(store.view, "default", ADA, Page(limit=10), is_open=True)
+    assert [(one.id, one.first_line, one.last_line) for one in held] == [(there.GUIDE, 11, 20), (there.NOTES, 1, 2)]
+    assert "11: line 11 of the guide" in held[0].shown
+
+
+async def test_no_more_files_are_open_than_an_agent_may_hold(letta, store):
+    letta.connection.execute("UPDATE agents SET max_files_open = 1")
+    brought = await store.bring(letta.url)
+    (held,) = await attached.list_files(store.view, "default", ADA, Page(limit=10), is_open=True)
+    assert held.id == there.NOTES  # the last it looked at
+    assert any("fewer files open" in line.get("remark", "") for line in brought.lines)
+
+
+async def test_a_folder_whose_name_is_taken_here_gets_another(letta, store):
+    other = Folder(tenant="default", id=new_id("source", 9), name="Manuals")
+    await store.database.commit(await folders.plan_create(store.view, other))
+    await store.bring(letta.url)
+    assert (await folders.get(store.view, "default", there.MANUALS)).name == "Manuals_(1)"
+
+
+async def test_a_file_that_says_more_than_is_read_here_is_named(letta, store, monkeypatch):
+    monkeypatch.setattr(file_limits, "FILE_TEXT_CHARS_MAX", 100)
+    brought = await store.bring(letta.url)
+    (why,) = brought.why("files", there.GUIDE)
+    assert "at most 100 are allowed" in why
+    assert brought.report.unaccounted() == {}
+
+
+async def test_conversations_come_with_what_was_said_and_blocks_of_their_own(letta, store):
+    brought = await store.bring(letta.url)
+    chat = await conversations.get(store.view, "default", there.CHAT, agent_id=ADA)
+    assert (chat.summary, chat.model, chat.settings.fields["temperature"]) == ("About Oslo", "openai/gpt-4o", 0.5)
+    assert await _said(store, ADA, there.CHAT) == ["Is it warm in Oslo?", "", "4", "No."]
+    (mine,) = await core.of_scope(store.view, "default", scope_of(ADA, there.CHAT))
+    assert (mine.id, mine.value) == (there.MINE, "Ada, at work")
+    assert "Is it warm in Oslo?" not in await _said(store, ADA, MAIN)
+    hot = await conversations.get(store.view, "default", new_id("conv", 4))
+    assert hot.settings is None
+    assert "temperature must be a number" in json.dumps(brought.lines)
+
+
+async def test_a_fork_shows_what_it_shared_up_to_the_answers_of_its_last_call(letta, store):
+    await store.bring(letta.url)
+    assert await _said(store, ADA, there.FORK) == ["Is it warm in Oslo?", "", "4", "And Rome?"]
+    assert (await conversations.get(store.view, "default", there.FORK)).last_message_at_ms == 1_772_359_200_000
+    assert await _said(store, BEN, new_id("conv", 4)) == ["Hello", "Goodbye"]
+    # What is deleted of a conversation that was forked stays where the fork shows it.
+    chat = await conversations.get(store.view, "default", there.CHAT)
+    await store.database.commit(await conversations.plan_delete(store.view, chat))
+    assert await _said(store, ADA, there.FORK) == ["Is it warm in Oslo?", "", "4", "And Rome?"]
+
+
 async def test_secrets_come_in_the_clear_and_sealed_ones_with_the_key(letta, store):
     brought = await store.bring(letta.url)
     assert dict((await secrets.of_agent(store.view, "default", ADA)).values) == {"KEY": "plain-value-1"}
@@ -133,7 +215,12 @@ async def test_every_row_that_does_not_come_is_named_with_its_reason(letta, stor
         ("messages", new_id("message", 12), "its agent is not taken"),
         ("messages", new_id("message", 1), "compiled anew"),
         ("messages", new_id("message", 6), "deleted there"),
-        ("messages", new_id("message", 7), "conversation"),
+        ("messages", new_id("message", 7), "its conversation is not taken"),
+        ("messages", new_id("message", 26), "its conversation is not taken"),
+        ("conversations", there.ENDED, "deleted there"),
+        ("conversations", new_id("conv", 5), "its agent is not taken"),
+        ("blocks_conversations", f"{there.CHAT}/{there.LONG}", "its block is not taken"),
+        ("blocks_conversations", f"{there.ENDED}/{TEAM}", "its conversation is not taken"),
         ("messages", new_id("message", 8), "answers no call"),
         ("messages", new_id("message", 9), "no role 'wizard'"),
         ("block", there.LONG, "the value of block 'long'"),
@@ -156,11 +243,21 @@ async def test_every_row_that_does_not_come_is_named_with_its_reason(letta, stor
         ("identities_blocks", f"{new_id('identity', 2)}/{HUMAN}", "its identity is not taken"),
         ("identities", new_id("identity", 3), "of type number"),
         ("identities_agents", f"{new_id('identity', 1)}/{VOICE}", "its agent is not taken"),
-        ("sources", "source-1", "folders"),
+        ("sources", there.DRAFTS, "deleted there"),
+        ("files", there.LATER, "its folder is not taken"),
+        ("file_contents", there.LATER.replace("file-", "file_content-"), "its file is not taken"),
+        ("files", there.SCAN, "no text of it is there"),
+        ("sources_agents", f"{ADA}/{there.DRAFTS}", "its folder is not taken"),
+        ("sources_agents", f"{VOICE}/{there.MANUALS}", "its agent is not taken"),
+        ("files_agents", "file_agent-3", "its file is not taken"),
+        ("files_agents", "file_agent-4", "not one of the agent's"),
+        ("files_agents", "file_agent-5", "not one of the agent's"),
+        ("files_agents", "file_agent-6", "its agent is not taken"),
     ):
         (why,) = brought.why(table, row)
         assert says in why, (table, row)
     counted = {(line["table"], line["rows"]) for line in brought.lines if "rows" in line}
+    assert ("source_passages", 1) in counted
     assert {("steps", 1), ("their_own_table", 1), ("archival_passages (embedding)", 1)} <= counted
     assert brought.report.unaccounted() == {}
     remarks = json.dumps(brought.lines)
@@ -215,11 +312,33 @@ async def test_a_run_that_is_broken_off_leaves_no_half_agent_and_the_next_comple
     assert await messages.list_messages(store.view, "default", Page(limit=50), agent_id=ADA)  # it had begun
     assert await agents.count(store.view, "default") == 0
     await store.bring(letta.url)
+    assert await _said(store, ADA, there.FORK) == ["Is it warm in Oslo?", "", "4", "And Rome?"]
+    assert len(await core.of_scope(store.view, "default", scope_of(ADA, there.CHAT))) == 1
+    assert [one.id for one in await attached.folders_of(store.view, "default", ADA)] == [there.MANUALS]
     found = await messages.list_messages(store.view, "default", Page(limit=50), agent_id=ADA)
     assert [one.position for one in found if one.position] == list(range(1, len(found)))
     shared = await collections.get(store.view, "default", ARCHIVE)
     for scope in (BEN, shared.scope):
         assert len(await archival.list_facts(store.view, "default", scope, Page(limit=10))) == 1
+
+
+async def test_a_run_that_is_broken_off_between_files_goes_on_with_the_next(letta, store, monkeypatch):
+    commit, counted = store.database.commit, []
+
+    async def failing(changes):
+        counted.extend(write for write in changes.writes if "INSERT INTO file_text" in write.sql)
+        if len(counted) == 2:
+            raise StoreError("the power went")
+        await commit(changes)
+
+    monkeypatch.setattr(store.database, "commit", failing)
+    with pytest.raises(StoreError):
+        await store.bring(letta.url)
+    monkeypatch.setattr(store.database, "commit", commit)
+    again = await store.bring(letta.url)
+    assert (again.report.already["sources"], again.report.already["files"], again.report.taken["files"]) == (1, 1, 1)
+    assert again.report.unaccounted() == {}
+    assert len(await files.list_files(store.view, "default", there.MANUALS, Page(limit=10))) == 2
 
 
 async def test_a_long_history_is_read_and_written_in_batches(letta, store, monkeypatch):
@@ -237,8 +356,8 @@ async def test_a_long_history_is_read_and_written_in_batches(letta, store, monke
     monkeypatch.setattr(store.database, "commit", watching)
     await store.bring(letta.url)
     assert max(sizes) <= 52
-    found = await messages.latest(store.view, "default", BEN, 1_000)
-    assert [one.body.text for one in found[1:]] == [f"m {number}" for number in range(1_000, 1_300)]
+    found = await messages.latest(store.view, "default", BEN, 1_000, conversation_id=MAIN)
+    assert [one.body.text for one in found[2:]] == [f"m {number}" for number in range(1_000, 1_300)]
 
 
 async def test_several_organisations_are_brought_one_by_one(letta, store):
@@ -296,9 +415,18 @@ async def test_the_database_can_not_be_written_while_it_is_read(letta):
     with pytest.raises(SourceUnavailable, match="read-only"):
         async with opened(letta.url) as source:
             await source._connection.execute("DELETE FROM messages")
-    assert letta.connection.execute("SELECT count(*) FROM messages").fetchone() == (12,)
+    assert letta.connection.execute("SELECT count(*) FROM messages").fetchone() == (21,)
+
+
+async def _said(store, agent_id, conversation_id):
+    page = Page(limit=50)
+    found = await messages.list_messages(
+        store.view, "default", page, agent_id=agent_id, conversation_id=conversation_id
+    )
+    return [one.body.text or "" for one in found]
 
 
 async def _all_rows(store):
-    tables = ("agent", "block", "block_scope", "message", "fact", "agent_tool", "agent_secret", "tool")
+    tables = ("folder", "file", "file_text", "agent_folder", "agent_file", "conversation", "stretch", "outbox")
+    tables += ("agent", "block", "block_scope", "message", "fact", "agent_tool", "agent_secret", "tool")
     return {table: (await store.view.fetch(f"SELECT count(*) FROM {table}"))[0][0] for table in tables}

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.kelpie.moving.letta.database import ADA, LettaDatabase, furnish
+from tests.kelpie.moving.letta.database import ADA, MANUALS, LettaDatabase, furnish
 
 from kelpie.agents import agent as agents
+from kelpie.files import attached
 from kelpie.moving.letta.tables import LEFT, TAKEN
 
 WHEEL = "letta==0.16.7"
@@ -60,5 +61,7 @@ async def test_a_database_with_the_true_tables_comes_over(schema, postgres_serve
     brought = await store.bring(database.url)
     assert (await agents.get(store.view, "default", ADA)).name == "Ada's helper"
     assert brought.report.unaccounted() == {}
-    assert brought.report.taken["messages"] == 6
+    taken = brought.report.taken
+    assert (taken["messages"], taken["conversations"], taken["files"]) == (13, 3, 2)
+    assert [one.id for one in await attached.folders_of(store.view, "default", ADA)] == [MANUALS]
     database.close()

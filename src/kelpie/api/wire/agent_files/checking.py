@@ -10,6 +10,8 @@ from kelpie.api import limits
 from kelpie.errors import InvalidInput, LimitExceeded
 from umi.entity import check_text
 
+# What an agent names, and in which list it is.
+_NAMED = {"tool_ids": "tools", "block_ids": "blocks", "source_ids": "sources", "folder_ids": "sources"}
 LISTS = ("agents", "groups", "blocks", "files", "sources", "tools", "mcp_servers", "skills")
 
 
@@ -86,8 +88,11 @@ def check_references(lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         who = f"the agent '{agent['id'][:64]}'"
         told = ids_of(f"messages of {who}", _objects(who, agent, "messages"))
         _objects(who, agent, "memory_blocks")
-        for field, among in (("tool_ids", ids["tools"]), ("block_ids", ids["blocks"]), ("source_ids", ids["sources"])):
-            _check_refs(who, agent, field, among)
+        for field, name in _NAMED.items():
+            _check_refs(who, agent, field, ids[name])
+        for held in _objects(who, agent, "files_agents"):
+            for field, name in (("file_id", "files"), ("source_id", "sources")):
+                _check_refs(f"files_agents of {who}", {field: [held.get(field)]}, field, ids[name])
         _check_refs(who, agent, "group_ids", ids["groups"])
         _check_refs(who, agent, "in_context_message_ids", told)
     for one in lists["files"]:

@@ -135,6 +135,8 @@ def as_older(file: Mapping[str, Any]) -> dict[str, Any]:
         ours = file[extension.KEY]
         settings = {name: agent[name] for name in _ONLY_NEWER if agent[name] is not None}
         with_settings = {**ours.get("agents", {}).get(AGENT_REF, {}), "settings": settings}
+        if file["sources"]:
+            with_settings["left_out"] = {**with_settings.get("left_out", {}), "folders": len(file["sources"])}
         older[extension.KEY] = {**ours, "agents": {AGENT_REF: with_settings}}
     return older
 

@@ -21,8 +21,7 @@ from umi.entity import Block
 
 Body = TypeVar("Body", bound=BaseModel)
 # A file names its own; what another server calls them is not ours to keep.
-_ELSEWHERE = {"source_ids": "folders", "folder_ids": "folders", "identity_ids": "identities"}
-_REPLACED = (*_ELSEWHERE, "memory_blocks", "tools", "block_ids", "tool_ids", "initial_message_sequence")
+_REPLACED = "identity_ids source_ids folder_ids memory_blocks tools block_ids tool_ids initial_message_sequence".split()
 # Temperatures that Letta writes where nobody chose one; some models take no other than their own.
 _DEFAULT_TEMPERATURES = (0.7, 1.0)
 # Of the older description of a model, what would change how it answers and has no place here.
@@ -65,9 +64,8 @@ def agent_of(fields: Mapping[str, Any], notes: Notes, *, name: str, now_ms: int)
     Raises InvalidInput, LimitExceeded, and NotServed or CallerError for what can't run here.
     """
     what = f"the agent '{str(fields.get('name') or name)[:64]}'"
-    for field_name, kind in _ELSEWHERE.items():
-        if fields.get(field_name):
-            notes.add(f"{what}: its {kind} are not taken")
+    if fields.get("identity_ids"):  # the format has no place for what they are
+        notes.add(f"{what}: its identities are not taken")
     given = {key: value for key, value in fields.items() if key not in _REPLACED and value is not None}
     body = validated(what, CreateAgent, _adopted(given, what, notes))
     try:

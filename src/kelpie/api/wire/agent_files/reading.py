@@ -11,7 +11,7 @@ from kelpie.actors.recurrence import When, first_due_ms
 from kelpie.agents.agent import Agent
 from kelpie.agents.scheduling import Mailing
 from kelpie.api.wire import tools
-from kelpie.api.wire.agent_files import checking, extension, legacy, parts
+from kelpie.api.wire.agent_files import checking, extension, folders, legacy, parts
 from kelpie.api.wire.agent_files.extension import Extension, OfAgent
 from kelpie.api.wire.agent_files.messages import Lost, told_of
 from kelpie.api.wire.agent_files.parts import Notes
@@ -19,14 +19,14 @@ from kelpie.api.wire.schedules import CreateSchedule
 from kelpie.errors import InvalidInput, LimitExceeded
 from kelpie.moving import limits
 from kelpie.moving.history import mended
-from kelpie.moving.parcel import Parcel, Told, Traveller
+from kelpie.moving.parcel import Filed, Parcel, Told, Traveller
 from kelpie.tools.custom import ToolDraft
 from kelpie.tools.secrets import NO_SECRETS, Secrets
 from kelpie.tools.secrets import check as check_secrets
 from umi.entity import Block
 
 _COPY_SUFFIX = "_copy"
-_NOT_TAKEN = ("files", "sources", "mcp_servers", "skills")
+_NOT_TAKEN = ("mcp_servers", "skills")
 _KNOWN = frozenset((*checking.LISTS, "metadata", "created_at", extension.KEY))
 
 
@@ -75,6 +75,8 @@ def _check_sizes(lists: Mapping[str, Sequence[Any]]) -> None:
         ("agents", limits.PARCEL_AGENTS_MAX),
         ("blocks", limits.PARCEL_BLOCKS_MAX),
         ("tools", limits.PARCEL_TOOLS_MAX),
+        ("sources", limits.PARCEL_FOLDERS_MAX),
+        ("files", limits.PARCEL_FILES_MAX),
     ):
         if len(lists[name]) > maximum:
             raise LimitExceeded(f"the agent file's list of {name}", len(lists[name]), maximum, name)
@@ -93,8 +95,6 @@ def _notes(file: Mapping[str, Any], lists: Mapping[str, Sequence[Mapping[str, An
         strange = sorted(name for name in agent if name not in AGENT_FIELDS)
         if strange:
             notes.add(f"fields of the agent '{agent['id'][:64]}' that are not known here: {', '.join(strange)[:200]}")
-        if agent.get("files_agents"):
-            notes.add(f"the files of the agent '{agent['id'][:64]}' are not taken")
     return notes
 
 
@@ -105,14 +105,23 @@ class _Reader:
         self._lists, self._ours, self._wishes, self._notes = lists, ours, wishes, notes
         self._blocks: dict[str, Block] = {}
         self._tools: dict[str, ToolDraft | str] = {}
+        self._files: dict[str, Filed] = {}
 
     def parcel(self) -> Parcel:
         self._read_blocks()
         self._read_tools()
+        found = {one["id"]: folders.folder_of(one, self._notes, self._wishes.now_ms) for one in self._lists["sources"]}
+        self._files = folders.files_of(self._lists["files"], self._notes)
         agents = [self._agent(place, one) for place, one in enumerate(self._lists["agents"])]
         groups = parts.groups_of(self._lists["groups"], self._notes)
         return Parcel(
-            agents=agents, blocks=self._blocks, tools=self._tools, groups=groups, notes=list(self._notes.lines)
+            agents=agents,
+            blocks=self._blocks,
+            tools=self._tools,
+            groups=groups,
+            folders=found,
+            files=self._files,
+            notes=list(self._notes.lines),
         )
 
     def _read_blocks(self) -> None:
@@ -145,6 +154,8 @@ class _Reader:
             ref=one["id"],
             blocks=[*dict.fromkeys(one.get("block_ids") or []), *self._own_blocks(one)],
             tools=[ref for ref in one.get("tool_ids") or [] if ref in self._tools],
+            folders=folders.folders_of_agent(one),
+            held=folders.held_by(one, self._files),
             told=[] if wishes.without_messages else self._told(one, extra),
             facts=[passage.fact() for passage in _unique(extra.passages)],
             schedules=[made for body in extra.schedules if (made := self._schedule(body)) is not None],

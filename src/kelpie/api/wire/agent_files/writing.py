@@ -1,13 +1,13 @@
 """An agent as an agent file. Secrets are names without values; ids are those of the file alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from kelpie.agents.agent import Agent
 from kelpie.api.wire import agents, blocks, tools
-from kelpie.api.wire.agent_files import extension
+from kelpie.api.wire.agent_files import extension, folders
 from kelpie.api.wire.agent_files.extension import Extension, OfAgent, OfBlock
 from kelpie.api.wire.agent_files.messages import precise, record
 from kelpie.api.wire.agent_files.reading import AGENT_FIELDS
@@ -34,6 +34,8 @@ def write(
     found = packed.profile
     refs = {one.id: f"block-{number}" for number, one in enumerate(found.blocks)}
     refs |= {one.id: f"tool-{number}" for number, one in enumerate(found.tools)}
+    refs |= {one.id: f"source-{number}" for number, one in enumerate(found.folders)}
+    refs |= {one.file.id: f"file-{number}" for number, one in enumerate(packed.files)}
     count = len(packed.older)
     recent = [record(one, f"message-{count + number}", AGENT_REF) for number, one in enumerate(packed.recent)]
     history = [record(one, f"message-{number}", AGENT_REF) for number, one in enumerate(packed.older)]
@@ -42,13 +44,17 @@ def write(
         "block_ids": [refs[one.id] for one in found.blocks],
         "in_context_message_ids": [one["id"] for one in recent],
         "messages": recent,
+        "source_ids": [refs[one.id] for one in found.folders],
+        "files_agents": [
+            folders.entry(one.seen, f"file_agent-{number}", refs, AGENT_REF) for number, one in enumerate(packed.files)
+        ],
     }
     file: dict[str, Any] = {
         "agents": [agent],
         "groups": [],
         "blocks": [blocks.block(one) | {"id": refs[one.id]} for one in found.blocks],
-        "files": [],
-        "sources": [],
+        "files": _files(packed, refs),
+        "sources": [folders.source(one, refs[one.id]) for one in found.folders],
         "tools": [_tool(one) | {"id": refs[one.id]} for one in found.tools],
         "mcp_servers": [],
         "skills": list(skills),
@@ -58,6 +64,14 @@ def write(
     if not strict:
         file[extension.KEY] = msgspec.to_builtins(_extension(packed, history, refs))
     return file
+
+
+def _files(packed: Packed, refs: Mapping[str, str]) -> list[dict[str, Any]]:
+    of = {one.id: one for one in packed.profile.folders}
+    return [
+        folders.file(one.file, one.text, refs[one.file.id], (of[one.file.folder_id], refs[one.file.folder_id]))
+        for one in packed.files
+    ]
 
 
 def _agent(packed: Packed, card_of: Callable[[str], ModelCard]) -> dict[str, Any]:
@@ -71,9 +85,7 @@ def _agent(packed: Packed, card_of: Callable[[str], ModelCard]) -> dict[str, Any
         "id": AGENT_REF,
         "memory_blocks": [],
         "tools": [],
-        "source_ids": [],
         "folder_ids": [],
-        "files_agents": [],
         "group_ids": [],
         "template": False,
         "model": agent.model,
