@@ -145,4 +145,14 @@ def _made(path: str, rng: Rng) -> bytes:
                 return file.read().strip()
     finally:
         os.unlink(beside)
+    _keep_names(os.path.dirname(path) or ".")
     return key
+
+
+def _keep_names(folder: str) -> None:
+    """What is sealed with the key outlives a loss of power; so must its file's name."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

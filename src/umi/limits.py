@@ -93,6 +93,7 @@ WIRE_RETRIES_MAX = 2
 WIRE_RETRY_DELAY_MS_DEFAULT = 500  # before the first retry; doubles with each
 WIRE_RETRY_AFTER_MS_MAX = 30_000  # a provider that asks for longer is not waited for: the caller hears at once
 WIRE_DRAIN_MS_MAX = 250  # what a finished stream's connection may take to end, so that it can be used again
+WIRE_URLS_KEPT_MAX = 1_000  # parsed, by one transport
 WIRE_IDLE_CONNECTIONS_MAX = 16  # each one costs a system call per request: with 1,000 idle a call takes 14 ms of CPU
 WIRE_ERROR_MESSAGE_CHARS_MAX = 500
 WIRE_OUTPUT_TOKENS_DEFAULT = 16_384  # where the wire demands a number and the request names none

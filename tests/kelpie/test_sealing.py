@@ -71,6 +71,20 @@ def test_a_key_file_is_made_once_for_its_owner_alone(tmp_path):
     assert os.listdir(tmp_path / "data") == ["encryption.key"]
 
 
+def test_a_key_file_is_there_after_a_loss_of_power(tmp_path, monkeypatch):
+    """What was sealed is: so its bytes and then its name are written down before anything is."""
+    kept, fsync = [], os.fsync
+
+    def noted(handle):
+        kept.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    sealing.of_file(str(tmp_path / "encryption.key"), Rng(1)).make_ready()
+    assert kept[0].startswith(f"{tmp_path}/encryption.key.")
+    assert kept[1:] == [str(tmp_path)]
+
+
 def test_a_key_file_that_is_none_is_refused(tmp_path):
     short = tmp_path / "short.key"
     short.write_bytes(b"abc\n")

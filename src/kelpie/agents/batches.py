@@ -44,6 +44,7 @@ _ITEMS = (
 _MOVE = (
     "UPDATE batch_item SET state = ?, error = ? WHERE tenant = ? AND batch_id = ? AND number = ? AND state = 'waiting'"
 )
+STORED_BYTES = ("SELECT sum(octet_length(input) + octet_length(options)) FROM batch_item WHERE tenant = ?",)
 BatchStatus = Literal["created", "running", "completed", "cancelled"]
 ItemState = Literal["waiting", "begun", "refused", "cancelled"]
 

@@ -119,6 +119,8 @@ def create_app(version: str, lifespan: Lifespan | None = None) -> FastAPI:
     app.router.routes.append(mcp_server.route())
     app.add_exception_handler(UmiError, failures.on_umi_error)
     app.add_exception_handler(RequestValidationError, failures.on_invalid_request)
+    for unwritable in (UnicodeEncodeError, OverflowError, RecursionError):
+        app.add_exception_handler(unwritable, failures.on_unwritable)
     app.add_exception_handler(HTTPException, failures.on_http_error)
     app.add_middleware(Idempotency)
     app.add_middleware(Gate)  # outermost: nothing passes without it

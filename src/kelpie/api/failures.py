@@ -35,6 +35,17 @@ async def on_umi_error(request: Request, error: Exception) -> Response:
     return answer({"detail": house.redact(str(error))}, error.http_status, headers)
 
 
+async def on_unwritable(_request: Request, error: Exception) -> Response:
+    """JSON can say what nothing that we write takes. It is refused wherever that is noticed first."""
+    if isinstance(error, UnicodeEncodeError):
+        if error.encoding != "utf-8":
+            raise error  # ours
+        return answer({"detail": "a text of the request holds half of a surrogate pair, which is no character"}, 422)
+    if isinstance(error, OverflowError):
+        return answer({"detail": "a number of the request has more than 64 bits"}, 422)
+    return answer({"detail": "the request is nested too deep"}, 422)
+
+
 async def on_invalid_request(request: Request, error: Exception) -> Response:
     """422, saying where and why. What was sent is repeated only if it is short and not of the body."""
     assert isinstance(error, RequestValidationError)

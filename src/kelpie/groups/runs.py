@@ -113,6 +113,13 @@ async def get(view: View, tenant: str, run_id: str) -> GroupRun:
     return _run(row)
 
 
+async def count_open(view: View, tenant: str) -> int:
+    """How many of a tenant's have been acknowledged and have not ended."""
+    sql = "SELECT count(*) FROM group_run WHERE status IN ('created', 'running') AND tenant = ?"
+    count: int = (await view.fetch(sql, tenant))[0][0]
+    return count
+
+
 async def turns_of(view: View, tenant: str, run_id: str) -> list[GroupTurn]:
     sql = "SELECT number, agent_id, part, run_id FROM group_turn WHERE tenant = ? AND group_run_id = ? ORDER BY number"
     rows = await view.fetch(sql, tenant, run_id)

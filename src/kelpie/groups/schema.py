@@ -39,3 +39,5 @@ MIGRATIONS = [
         """,
     )
 ]
+# What counts as stored by a tenant: each is a sum.
+STORED_BYTES = ("SELECT sum(octet_length(input) + octet_length(options)) FROM group_run WHERE tenant = ?",)

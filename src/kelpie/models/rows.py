@@ -3,6 +3,7 @@
 import logging
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -119,7 +120,7 @@ async def plan_create(
     view: View, host: Host, seal: Seal, row: ProviderRow, credentials: Credentials
 ) -> tuple[ProviderRow, Changes]:
     """A new provider of `row`'s tenant. Raises InvalidInput, LimitExceeded, and Conflict if the name is taken."""
-    _check(row, credentials)
+    check(row, credentials)
     found = await view.one("SELECT count(*), sum(name = ?) FROM provider WHERE tenant = ?", row.name, row.tenant)
     assert found is not None
     if found[1]:
@@ -136,7 +137,7 @@ def plan_update(
     host: Host, seal: Seal, old: ProviderRow, new: ProviderRow, credentials: Credentials
 ) -> tuple[ProviderRow, Changes]:
     """Put these in the place of what is there. Guard "provider". Raises InvalidInput."""
-    _check(new, credentials)
+    check(new, credentials)
     new = msgspec.structs.replace(new, updated_at_ms=host.clock.now_ms(), listed_at_ms=None, version=old.version + 1)
     values = (new.base_url, new.region, new.api_version, *_sealed(seal, old, credentials), new.updated_at_ms)
     return new, Changes().guard("provider", _UPDATE, *values, old.tenant, old.id, old.version)
@@ -154,8 +155,9 @@ def plan_delete(row: ProviderRow) -> Changes:
     return Changes().guard("provider", "DELETE FROM provider WHERE tenant = ? AND id = ?", row.tenant, row.id)
 
 
-def _check(row: ProviderRow, credentials: Credentials) -> None:
-    """What no header, path or handle can carry is refused here, not at the first message. No text repeats a key."""
+def check(row: ProviderRow, credentials: Credentials) -> None:
+    """What no header, path or handle can carry is refused here, not at the first message. No text repeats a key, or
+    the credentials in an address. Raises InvalidInput."""
     if len(row.name) > limits.PROVIDER_NAME_CHARS_MAX or not _NAME.fullmatch(row.name):
         raise InvalidInput(
             f"a provider is named with 1 to {limits.PROVIDER_NAME_CHARS_MAX} letters, digits, '_', '.' and '-'"
@@ -169,6 +171,18 @@ def _check(row: ProviderRow, credentials: Credentials) -> None:
         if text is not None and (len(text) > limits.PROVIDER_TEXT_CHARS_MAX or not _PRINTABLE.fullmatch(text)):
             most = limits.PROVIDER_TEXT_CHARS_MAX
             raise InvalidInput(f"'{name}' has up to {most} visible ASCII characters, without spaces")
+    if row.base_url is not None:
+        _check_address(row.base_url)
+
+
+def _check_address(base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port  # read by whoever connects
+    except ValueError:
+        raise InvalidInput("'base_url' is no address") from None
+    if "@" in parts.netloc:
+        raise InvalidInput("'base_url' holds credentials; give them as 'api_key'")
 
 
 def _sealed(seal: Seal, row: ProviderRow, credentials: Credentials) -> tuple[str, str]:

@@ -34,6 +34,7 @@ from kelpie.events import CommitGroupEnded, Events
 from kelpie.files import schema as files_schema
 from kelpie.files.processing import Processing
 from kelpie.files.reading.reader import Reader
+from kelpie.groups import runs as group_runs
 from kelpie.groups import schema as groups_schema
 from kelpie.identities import schema as identities_schema
 from kelpie.models import ModelCard, Models, ModelSettings, configured_providers
@@ -88,6 +89,8 @@ STORED_BYTES = (
     *files_schema.STORED_BYTES,
     *tools_schema.STORED_BYTES,
     *archival.STORED_BYTES,
+    *batches.STORED_BYTES,
+    *groups_schema.STORED_BYTES,
 )
 log = logging.getLogger("kelpie.server")
 DATABASE_NAME = "kelpie.db"
@@ -136,6 +139,11 @@ def real_outside(config: Config, host: Host) -> Outside:
     return Outside(
         HttpTransport(), sandbox, open_store, Jail(process, config.mcp_folders), seal=_seal(config, host.rng)
     )
+
+
+async def _open_runs(view: View, tenant: str) -> int:
+    """A message to a group is one, before anybody has a turn, and so is each turn."""
+    return await runs.count_open(view, tenant) + await group_runs.count_open(view, tenant)
 
 
 def _seal(config: Config, rng: Rng) -> Seal:
@@ -252,7 +260,7 @@ class Server:
         silo = Silo(self.outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
         inbox, reminders = Inbox(workshop, silo), Reminders(database, host)
         Expiry(database, reminders)
-        quotas = Quotas(database, host, Counts(agents.count, runs.count_open, STORED_BYTES))
+        quotas = Quotas(database, host, Counts(agents.count, _open_runs, STORED_BYTES))
         password = config.password if config.secure else None
         keys = Keys(config.keys, password=password, issued=IssuedKeys(database, host))
         for tenant in sorted({*keys.tenants, *await quotas.load()}):

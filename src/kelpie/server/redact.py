@@ -10,6 +10,7 @@ _SHAPES = re.compile(
     r"\b(sk|pk|rk)-[A-Za-z0-9_\-]{8,}"
     r"|\b(Bearer|Basic)\s+[A-Za-z0-9+/_\-.=~]{6,}"
     r"|\b(gh[pousr]|github_pat|xox[abprs]|glpat|hf)[_\-][A-Za-z0-9_\-]{10,}"
+    r"|\b(kelpie)_[A-Za-z0-9_\-]{40,}"  # issued by this server
     r"|\b(AKIA|ASIA)[A-Z0-9]{16}\b"
     r"|\b(AIza)[A-Za-z0-9_\-]{30,}"
     r"|\b(eyJ)[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"

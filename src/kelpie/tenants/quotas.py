@@ -135,6 +135,12 @@ class Quotas:
             raise QuotaExceeded("storage_bytes", most, "bytes")
         known.sent += count
 
+    def note_bytes(self, tenant: str, count: int) -> None:
+        """The same of what had not said how much it is: it was let in, and counts for what comes after it."""
+        known = self._stored.get(tenant)
+        if known is not None:
+            known.sent += count
+
     async def used(self, tenant: str) -> Quota:
         """What of each the tenant has now. Messages are those of the last minute here, as far as they are counted."""
         allowance = self._allowances.get(tenant)

@@ -160,7 +160,7 @@ MIGRATIONS = [
 # How much of the store a tenant's trajectories take, as far as it is theirs to make less.
 STORED_BYTES = (
     "SELECT sum(octet_length(body)) FROM message WHERE tenant = ?",
-    "SELECT sum(octet_length(input)) FROM run WHERE tenant = ?",
+    "SELECT sum(octet_length(input) + octet_length(options)) FROM run WHERE tenant = ?",
     "SELECT sum(octet_length(body)) FROM content WHERE tenant = ?",
 )
 

@@ -127,6 +127,8 @@ class HttpTransport:
 
         parsed = self._urls.get(url)
         if parsed is None:
+            if len(self._urls) >= limits.WIRE_URLS_KEPT_MAX:  # some hold a model's name, and that is anybody's
+                self._urls.clear()
             parsed = self._urls[url] = httpx2.URL(url)
         return parsed
 

@@ -16,6 +16,12 @@ def {name}(city: str) -> str:
     """
     return f"{{city}}: {number} degrees"
 '''
+EMBEDDING = {
+    "embedding_endpoint_type": "openai",
+    "embedding_model": "text-embedding-3-small",
+    "embedding_dim": 1536,
+    "embedding_chunk_size": 100,
+}
 _ID = re.compile(r"agent-[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
@@ -116,6 +122,8 @@ def timeless(exported_file):
     for part in parts:
         part.pop("created_at", None)
         part.pop("updated_at", None)
+    for one in found["agents"][0]["files_agents"] if "agents" in found else ():
+        one.pop("last_accessed_at")
     messages = found["agents"][0]["messages"] if "agents" in found else found["messages"]
     for name in ("created_at", "updated_at"):
         messages[0].pop(name, None)

@@ -197,6 +197,8 @@ def test_a_bad_rule_is_refused_by_name(http, rule, status, said):
         {"input": "x", "client_tools": [{"name": "no spaces"}]},
         {"input": "x", "client_tools": [EDITOR, EDITOR]},
         {"input": "x", "client_tools": [{"name": "x", "parameters": {"type": "array"}}]},
+        {"input": "x", "client_tools": [{"name": "x", "parameters": {"properties": [1]}}]},
+        {"input": "x", "client_tools": [{"name": "x", "parameters": {"required": 5}}]},
     ],
 )
 def test_bad_answers_and_client_tools_are_refused(live, agent, bad):

@@ -255,7 +255,7 @@ def test_a_page_is_bounded(http):
 
 
 def test_a_filter_we_do_not_have_is_refused_rather_than_ignored(http):
-    for path, name in (("/v1/agents/", "identity_id"), ("/v1/blocks/", "templates_only"), ("/v1/steps/", "trace_ids")):
+    for path, name in (("/v1/agents/", "project_id"), ("/v1/blocks/", "templates_only"), ("/v1/steps/", "trace_ids")):
         answer = http.get(path, params={name: "true"})
         assert (answer.status_code, answer.json()["detail"].startswith(f"the filter '{name}'")) == (501, True)
 

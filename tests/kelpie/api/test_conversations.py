@@ -264,11 +264,24 @@ def test_what_names_another_tenants_conversation_finds_nothing(start_two):
         ("POST", "/v1/conversations/{agent}/fork?message_id=message-" + NOBODY, None, 404),
         ("POST", "/v1/conversations/{agent}/messages", {}, 422),
         ("GET", "/v1/agents/{agent}/messages?conversation_id=x", None, 422),
+        ("POST", "/v1/conversations/?agent_id={agent}", {"model_settings": {"note": 2**70}}, 422),
+        ("POST", "/v1/conversations/?agent_id={agent}", {"isolated_block_labels": ["\ud800"]}, 422),
     ],
 )
 def test_bad_input_is_refused(live, agent, method, path, body, status):
-    answer = live.http.request(method, path.replace("{agent}", agent), json=body)
+    given = None if body is None else json.dumps(body)  # which can write what UTF-8 can't
+    headers = {"content-type": "application/json"}
+    answer = live.http.request(method, path.replace("{agent}", agent), content=given, headers=headers)
     assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_moment_beyond_all_years_is_refused_before_it_is_kept(live, agent, moment):
+    made = live.http.post("/v1/conversations/", params={"agent_id": agent}).json()["id"]
+    refused = live.http.patch(f"/v1/conversations/{made}", json={"last_message_at": moment})
+    assert (refused.status_code, "last_message_at" in refused.text) == (422, True)
+    assert live.http.get(f"/v1/conversations/{made}").json()["last_message_at"] is None
+    assert live.http.get("/v1/conversations/", params={"agent_id": agent}).status_code == 200
 
 
 def test_answers_are_what_the_contract_says(live, agent, needs):

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from tests.kelpie.moving.letta.database import ADA, LettaDatabase, furnish, new_id
+from tests.kelpie.api.test_folders import done
+from tests.kelpie.moving.letta.database import ADA, CHAT, FORK, MANUALS, MINE, NOTES, LettaDatabase, furnish, new_id
 
 from kelpie.cli.app import app
 from kelpie.errors import InvalidInput
@@ -49,6 +50,11 @@ def test_a_rehearsal_then_the_real_thing_then_again(letta, typed, tmp_path, star
     assert live.send(ADA, "Hello").status_code == 200
     found = live.http.post("/v1/passages/search", json={"agent_id": ADA}).json()
     assert [one["passage"]["text"] for one in found] == ["The key is under the mat"]
+    assert done(live.http, {"id": MANUALS}, {"id": NOTES})["processing_status"] == "completed"  # indexed by the server
+    assert "open_files" in [tool["name"] for tool in live.http.get(f"/v1/agents/{ADA}/tools").json()]
+    assert live.http.get(f"/v1/conversations/{CHAT}").json()["isolated_block_ids"] == [MINE]
+    told = live.http.get(f"/v1/conversations/{FORK}/messages", params={"order": "asc"}).json()
+    assert [told[0]["content"], told[-1]["content"]] == ["Is it warm in Oslo?", "And Rome?"]
     with pytest.raises(StoreInUse):  # a server that runs has the store
         typed(letta.url, "--data", folder, "--report", report)
 

@@ -160,6 +160,7 @@ def test_an_item_whose_agent_is_gone_is_refused_and_the_others_go_on(office):
         ([{"input": "x", "streaming": True}], {}, 422, "not streamed"),
         ([{"input": "x", "override_model": "nobody/x"}], {}, 400, "no provider serves"),
         ([{"input": "x"}], {"callback_url": "http://localhost/"}, 501, "not served yet"),
+        ([{"input": "x", "max_steps": 2**70}], {}, 422, "more than 64 bits"),
     ],
 )
 def test_what_can_be_no_batch_is_refused_whole(office, agent, requests, more, status, says):
@@ -169,6 +170,17 @@ def test_what_can_be_no_batch_is_refused_whole(office, agent, requests, more, st
     refused = office.http.post("/v1/messages/batches", json={"requests": given, **more})
     assert (refused.status_code, says in refused.text) == (status, True), refused.text
     assert office.http.get("/v1/messages/batches").json() == before
+
+
+def test_what_a_batch_keeps_counts_as_stored(office):
+    agent = office.http.post("/v1/agents/", json={"model": MODEL}).json()["id"]
+    made = batch_of(office.http, *({"agent_id": agent, "input": "x" * 10_000} for _ in range(20)))
+    office.http.patch(f"/v1/messages/batches/{made['id']}/cancel")
+    assert office.http.delete(f"/v1/agents/{agent}").status_code == 200
+    stored = office.http.get("/v1/tenants/me").json()["used"]["storage_bytes"]
+    ended(office.http, f"/v1/messages/batches/{made['id']}")
+    assert office.http.delete(f"/v1/jobs/{made['id']}").status_code == 200
+    assert stored - office.http.get("/v1/tenants/me").json()["used"]["storage_bytes"] >= 200_000
 
 
 def test_batches_and_jobs_of_others_are_not_there(office, agent):

@@ -7,6 +7,7 @@ import pytest
 OPERATOR, ADMIN, PEOPLE = "operator-0123456789abcdef", "acme-admin-0123456789", "acme-anna-0123456789abc"
 KEYS = {OPERATOR: "*", ADMIN: "acme", PEOPLE: "acme:anna"}
 MODEL = "openai/gpt-4o-mini"
+ADMINS = {"name": "k", "scope": "admin"}
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,7 @@ def test_a_key_may_do_what_its_scope_says(office, scope, looks, changes, adminis
         ("POST", "/v1/agents/{agent}/generate"),
         ("POST", "/mcp"),
         ("GET", "/v1/mcp-servers/connect/mcp_server-1"),
+        ("GET", "/v1/mcp-servers/connect/mcp_server-1%0A2"),
     ],
 )
 def test_what_is_only_called_like_a_search_is_none(office, method, path):
@@ -109,6 +111,16 @@ def test_what_is_only_called_like_a_search_is_none(office, method, path):
     agent = office.admin.post("/v1/agents/", json={"model": MODEL}).json()["id"]
     refused = mine.request(method, path.format(agent=agent))
     assert (refused.status_code, "needs 'write'" in refused.text) == (403, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/keys%0A", "/v1/providers%0A", "/v1/tenants%0A"])
+def test_a_path_that_ends_in_a_line_break_is_nobodys(office, path):
+    """The patterns of routes end in `$`, which passes one: the gate and the route must mean the same path."""
+    mine = office.client(make(office.admin, scope="write")["key"])
+    before = office.admin.get("/v1/keys").json()
+    assert mine.post(path, json={"name": "more", "scope": "admin"}).status_code == 404
+    assert mine.get(path).status_code == office.admin.get(path).status_code == 404
+    assert office.admin.get("/v1/keys").json() == before
 
 
 def test_a_key_for_some_people_asks_for_them_alone(office):
@@ -222,6 +234,11 @@ def test_quotas_are_refused_by_name(office):
     assert 0 < used["storage_bytes"] < 100_000
     refused = small.post("/v1/blocks/", json={"label": "big", "value": "x" * 90_000})
     assert (refused.status_code, refused.json()["quota"]) == (402, "storage_bytes")
+    used = allow(storage_bytes=1_000_000)["used"]["storage_bytes"]
+    pieces = (b" " * 100_000 for _ in range(11))
+    assert small.post("/v1/blocks/", content=pieces, headers={"content-type": "application/json"}).status_code == 422
+    refused = small.post("/v1/blocks/", json={"label": "small", "value": ""})  # what was not announced counts as well
+    assert (refused.status_code, used < 100_000) == (402, True)
     allow(storage_bytes=1)
     pieces = (one for one in [b'{"label": "big", ', b'"value": ""}'])
     refused = small.post("/v1/blocks/", content=pieces, headers={"content-type": "application/json"})
@@ -231,6 +248,22 @@ def test_quotas_are_refused_by_name(office):
     assert small.delete(f"/v1/agents/{agent}").status_code == 200  # what makes room is never refused
     shown = small.get("/v1/tenants/me").json()
     assert (shown["quota"]["storage_bytes"], shown["used"]["agents"]) == (1, 0)
+
+
+def test_a_message_to_a_group_is_a_run_under_way(office):
+    assert office.operator.post("/v1/tenants", json={"id": "crowd"}).status_code == 201
+    crowd = office.client(office.operator.post("/v1/keys", params={"tenant": "crowd"}, json=ADMINS).json()["key"])
+    agent = crowd.post("/v1/agents/", json={"model": MODEL}).json()["id"]
+    group = crowd.post("/v1/groups/", json={"agent_ids": [agent], "description": "one"}).json()["id"]
+    body = {"input": "[[delay_ms:20000]][[say:hi]]"}
+    with crowd.stream("POST", f"/v1/groups/{group}/messages/stream", json=body) as stream:
+        assert stream.status_code == 200
+        while not crowd.get("/v1/runs/active").json():
+            pass
+        assert crowd.get("/v1/tenants/me").json()["used"]["open_runs"] == 2
+        assert crowd.post(f"/v1/agents/{agent}/messages/cancel").status_code == 200
+        stream.read()
+    assert crowd.get("/v1/tenants/me").json()["used"]["open_runs"] == 0
 
 
 def test_without_keys_whoever_is_here_is_the_operator(live):

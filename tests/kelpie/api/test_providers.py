@@ -10,6 +10,7 @@ from kelpie.config import Config
 A, B = "a-key-0123456789abcdef", "b-key-0123456789abcdef"
 SECRET = "sk-row-secret-0123456789"
 ADDRESS = "KELPIE_PROVIDER_PRIVATE_HOSTS"
+AWS = {"region": "eu-west-1", "access_key": "AKIA0123456789"}
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,9 @@ def test_refresh_and_lists(office, scripted):
         ({"base_url": "ftp://example.org"}, 422, ADDRESS),
         ({"base_urll": "https://example.org"}, 422, "Extra inputs"),
         ({"api_key": f"{SECRET}\n"}, 422, "visible ASCII"),
+        ({"base_url": "https://[::1"}, 422, "'base_url' is no address"),
+        ({"base_url": "https://example.org:99999/v1"}, 422, "'base_url' is no address"),
+        ({"provider_type": "bedrock", "base_url": "https://me:pw@10.0.0.1", **AWS}, 422, "holds credentials"),
     ],
 )
 def test_what_can_be_no_provider_is_refused_and_its_key_not_repeated(office, scripted, body, status, says):
@@ -175,6 +179,19 @@ def test_what_can_be_no_provider_is_refused_and_its_key_not_repeated(office, scr
     refused = office.http.post("/v1/providers/", json={**whole, **body})
     assert (refused.status_code, says in refused.text, SECRET in refused.text) == (status, True, False), refused.text
     assert not office.http.get("/v1/providers/", params={"name": "bad"}).json()
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({**AWS, "region": "example.org/?"}, "a region is written"),
+        ({**AWS, "api_key": f"{SECRET}\r\nx: y"}, "visible ASCII"),
+        ({**AWS, "access_key": "AKIA\r\nx: y"}, "visible ASCII"),
+    ],
+)
+def test_what_can_be_no_provider_is_not_asked_either(office, body, says):
+    refused = office.http.post("/v1/providers/check", json={"provider_type": "bedrock", "api_key": SECRET, **body})
+    assert (refused.status_code, says in refused.text, SECRET in refused.text) == (422, True, False), refused.text
 
 
 def test_a_provider_that_is_asked_for_twice_is_made_once(office, scripted):

@@ -69,7 +69,7 @@ def test_speaking_stands_between_calls_in_its_place():
 
 
 def test_speech_that_says_nothing_readable_stays_a_call():
-    for arguments in ("{", "[]", "{}", '{"message": 7}', '"hello"'):
+    for arguments in ("{", "[]", "{}", '{"message": 7}', '"hello"', '{"message": ' + "[" * 5_000 + "]" * 5_000 + "}"):
         body = Message(role="assistant", tool_calls=[call("send_message", arguments)])
         assert kinds(shown([stored(body)], {}, Fashion())) == ["tool_call_message"]
 

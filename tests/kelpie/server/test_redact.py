@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kelpie.config import Config
 from kelpie.server import logs
 from kelpie.server.redact import HIDDEN, Redactor
+from kelpie.tenants import KEY_PREFIX
 
 SECRET = "correct-horse-battery-staple"
 
@@ -27,6 +28,7 @@ SECRET = "correct-horse-battery-staple"
         ('{"password": "hunter2222"}', "hunter2222"),
         ("ghp_0123456789abcdefghij", "0123456789abcdefghij"),
         ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7EXAMPLE"),
+        (f"the key {KEY_PREFIX}{'aB3_-' * 8}xyz", "aB3_-"),
         ("token eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl", "eyJzdWIiOiIx"),
     ],
 )

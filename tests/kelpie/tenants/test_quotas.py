@@ -167,6 +167,15 @@ async def test_bytes_are_what_was_measured_and_what_was_sent_since(office, quota
     assert (used.agents, used.storage_bytes, used.open_runs, used.messages_per_minute) == (0, 10, 0, None)
 
 
+async def test_bytes_nobody_announced_count_once_they_came(office, quotas):
+    quotas.note_bytes("t", 1_000)  # of whom nothing is counted
+    await set_to(office, quotas, storage_bytes=100)
+    await quotas.take_bytes("t", 1)
+    quotas.note_bytes("t", 89)
+    with pytest.raises(QuotaExceeded):
+        await quotas.take_bytes("t", 1)
+
+
 async def test_what_is_used_of_a_rate_is_shown(office, quotas):
     await set_to(office, quotas, messages_per_minute=6)
     quotas.take_messages("t", 5)

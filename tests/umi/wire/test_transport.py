@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
+from umi import limits
 from umi.errors import InvalidInput, ModelError
 from umi.wire import AnthropicWire, HttpTransport, MemoryTransport, OpenAIWire, Timeouts
 from umi.wire.memory import canned
@@ -52,6 +54,18 @@ async def test_a_connection_is_used_again(provider, raw, host):
             await wire.reply(REQUEST)
         await wire.reply(REQUEST)
         assert (len(server.received), server.connections) == (4, 1)
+        await transport.aclose()
+
+
+async def test_addresses_that_were_called_are_not_kept_without_end(provider, raw, host, monkeypatch):
+    monkeypatch.setattr(limits, "WIRE_URLS_KEPT_MAX", 3)
+    transport = HttpTransport(raw.TLS)
+    async with provider(raw.http(200, REPLY)) as server:
+        wire = OpenAIWire(transport, server.url, KEY, host, chat_path="/{model}/chat")
+        for number in range(8):
+            await wire.reply(msgspec.structs.replace(REQUEST, model=f"m{number}"))
+            assert len(transport._urls) <= 3
+        assert [one.path.removeprefix("/v1") for one in server.received] == [f"/m{number}/chat" for number in range(8)]
         await transport.aclose()
 
 

@@ -4,6 +4,7 @@ A rule speaks of the calls of one turn so far. A rule whose tool the agent does 
 come to a stop because a tool was detached. Of several rules each takes away; what all of them leave may be called.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from kelpie.agents import limits
 from kelpie.errors import InvalidInput, LimitExceeded
+from umi.entity import check_json
 
 
 class _Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -90,6 +92,9 @@ def check(rules: Sequence[Rule]) -> None:
     """Raise InvalidInput or LimitExceeded for rules that can't be stored."""
     if len(rules) > limits.AGENT_RULES_MAX:
         raise LimitExceeded("the agent's list of tool rules", len(rules), limits.AGENT_RULES_MAX, "rules")
+    if rules:
+        kept = {"tool_rules": msgspec.to_builtins(list(rules))}
+        check_json("the agent's list of tool rules", kept, limits.AGENT_RULES_BYTES_MAX)
     for rule in rules:
         if isinstance(rule, Children) and (others := sorted(set(rule.arguments) - set(rule.children))):
             raise InvalidInput(f"the rule of '{rule.tool}' fills in arguments of {', '.join(others)}: no child of it")
@@ -116,13 +121,19 @@ def constrain(rules: Iterable[Rule]) -> bool:
 
 def allowed(rules: Sequence[Rule], tools: Collection[str], made: Sequence[Made]) -> list[str]:
     """Which of `tools` may be called now, in their order."""
-    first = {rule.tool for rule in rules if isinstance(rule, RunFirst)} & set(tools)
-    if first and not made:
+    every = set(tools)
+    first = set[str]() if made else {rule.tool for rule in rules if isinstance(rule, RunFirst)} & every
+    if first:
         return [name for name in tools if name in first]
-    left = set(tools)
+    left, times = set(every), Counter(one.tool for one in made)
     for rule in rules:
-        if rule.tool in tools:
-            left &= _left_by(rule, set(tools), made)
+        if rule.tool not in every:
+            continue
+        if isinstance(rule, AtMost):
+            if times[rule.tool] >= rule.count:
+                left.discard(rule.tool)
+        elif (may := _left_by(rule, every, made)) is not every:
+            left &= may
     return [name for name in tools if name in left]
 
 
@@ -134,8 +145,6 @@ def _left_by(rule: Rule, tools: set[str], made: Sequence[Made]) -> set[str]:
         return set(rule.children) if is_last else tools - set(rule.children)
     if isinstance(rule, Conditional) and is_last:
         return _by_output(rule, made[-1].output, tools)
-    if isinstance(rule, AtMost) and sum(one.tool == rule.tool for one in made) >= rule.count:
-        return tools - {rule.tool}
     return tools
 
 

@@ -13,6 +13,7 @@ from kelpie.agents.rules.rules import Made
 from kelpie.agents.turn.calls import Prepared
 from kelpie.agents.turn.scene import Scene
 from kelpie.trajectories.records import Run, StoredMessage
+from umi.wire.encoding import UNREADABLE
 from umi.wire.types import Message, Request, ToolCall, ToolSpec
 
 REMINDER = "[This is an automated system message hidden from the user] Before your turn ends you must call: "
@@ -80,7 +81,8 @@ class Ruling:
     def _ruled(self, one: Prepared, made: list[Made]) -> Prepared:
         name = one.call.name
         refusal = rules.refusal(self._rules, self._names, made, name)
-        filled = {} if refusal else rules.filled_in(self._rules, made, name)
+        # What was asked about is made as it was asked about: it was filled in before.
+        filled = {} if refusal or one.call.asked else rules.filled_in(self._rules, made, name)
         if refusal is None and not filled:
             return one
         return replace(
@@ -117,8 +119,8 @@ def _with_arguments(call: ToolCall, filled: Mapping[str, Any]) -> ToolCall:
         return call
     try:
         written = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-    except msgspec.DecodeError:
-        return call  # it is refused for that
+    except UNREADABLE:
+        return call  # it is refused for that, or its client reads it
     return msgspec.structs.replace(call, arguments=msgspec.json.encode({**written, **filled}).decode())
 
 

@@ -12,12 +12,22 @@ import msgspec
 
 from kelpie.actors import Errand
 from kelpie.actors.outbox import plan_done
+from kelpie.agents import limits as agent_limits
 from kelpie.agents.inbox import Inbox, check_steps
 from kelpie.agents.together import turns
 from kelpie.agents.together.turns import Over, Talked
 from kelpie.agents.turn.scene import Workshop
 from kelpie.agents.turn.stream import Ended, RunStream
-from kelpie.errors import CallerError, GuardFailed, InvalidInput, LimitExceeded, NotFound, QueueFull
+from kelpie.errors import (
+    CallerError,
+    GuardFailed,
+    InvalidInput,
+    LimitExceeded,
+    NotFound,
+    QueueFull,
+    StoreClosed,
+    StoreError,
+)
 from kelpie.groups import limits, records
 from kelpie.groups import runs as group_runs
 from kelpie.groups.records import Group
@@ -77,7 +87,7 @@ class Talking:
         """Made once, before the outbox starts."""
         self._shop, self._inbox = workshop, inbox
         self._open: dict[str, Talk] = {}
-        workshop.outbox.register(TOPIC, self._go_on)
+        workshop.outbox.register(TOPIC, self._go_on, self._gone)
 
     async def accept(self, tenant: str, group_id: str, incoming: Sequence[RunInput], options: RunOptions) -> Talk:
         """Acknowledge a message to a group: when this returns, it is durable and will reach an end.
@@ -89,6 +99,8 @@ class Talking:
             raise InvalidInput(f"a sleeptime group is not spoken to; speak to its main agent '{group.manager}'")
         if not incoming:
             raise InvalidInput("a group is told at least one message, not 0")
+        if any(one.answers for one in incoming):
+            raise InvalidInput("approvals are answered to the agent that asks, and not to its group")
         check_steps(options)
         most = trajectory_limits.RUN_INPUT_MESSAGES_MAX // 2  # the other half is for what the agents say
         if len(incoming) > most:
@@ -120,6 +132,26 @@ class Talking:
 
     # ---- from the outbox
 
+    def _gone(self, errand: Errand) -> None:
+        """It came to its end in a commit that nobody here heard of, or in another process."""
+        if (talk := self._open.pop(errand.id, None)) is not None:
+            self._shop.host.spawn(self._tell_end(errand, talk), f"end of {errand.id}")
+
+    async def _tell_end(self, errand: Errand, talk: Talk) -> None:
+        while True:
+            try:
+                run = await group_runs.get(View(self._shop.database), errand.tenant, errand.id)
+            except NotFound:
+                run = _deleted(talk.run)
+            except StoreClosed:
+                return
+            except StoreError as error:
+                log.warning("the end of %s is read again", errand.id, exc_info=error)
+                await self._shop.host.clock.sleep(agent_limits.RUN_RETRY_DELAY_MS)
+                continue
+            talk.end(run)
+            return
+
     async def _go_on(self, errand: Errand) -> None:
         view = View(self._shop.database)
         try:
@@ -130,8 +162,7 @@ class Talking:
         except NotFound:  # the group was deleted with its runs: nothing is left to do, only somebody to tell
             await self._void(errand)
             if (left := self._open.pop(errand.id, None)) is not None:
-                gone = runs.error_record("not_found", "the group was deleted")
-                left.end(msgspec.structs.replace(left.run, status="failed", stop_reason="error", error=gone))
+                left.end(_deleted(left.run))
             return
         talk.end(run)
         self._open.pop(run.id, None)
@@ -148,7 +179,7 @@ class Talking:
         group = await records.get(view, run.tenant, run.group_id)
         taken = await group_runs.turns_of(view, run.tenant, run.id)
         over: Over | None = None
-        for turn in taken:
+        for turn in taken[-1:]:  # it began when those before it had ended
             stream = await self._stream(run, turn)
             if stream is not None:
                 talk.begin(stream)
@@ -197,6 +228,11 @@ class Talking:
         except GuardFailed:
             return await group_runs.get(View(self._shop.database), run.tenant, run.id)
         return ended
+
+
+def _deleted(run: GroupRun) -> GroupRun:
+    gone = runs.error_record("not_found", "the group was deleted")
+    return msgspec.structs.replace(run, status="failed", stop_reason="error", error=gone)
 
 
 def _broken(ended: Ended) -> Over | None:

@@ -1,7 +1,6 @@
 """Whose turn it is in a group's run, and what that agent is told: read from what was stored."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -15,6 +14,7 @@ from kelpie.trajectories import messages, steps
 from kelpie.trajectories.records import RunInput, RunStatus, StopReason
 from umi.dst import Ids
 from umi.storage import Page, View
+from umi.wire.encoding import UNREADABLE
 from umi.wire.types import Message
 
 GO_ON = "[Nobody else has said anything since. Go on.]"
@@ -34,6 +34,10 @@ class Over(msgspec.Struct, frozen=True, kw_only=True):
     status: RunStatus
     stop_reason: StopReason
     error: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    next_speaker_agent_id: str
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -143,11 +147,19 @@ async def _chosen(view: View, talked: Talked, last: Said) -> str | None:
     """Whom the manager named in its last call that succeeded; or in its words, if they name just one."""
     members = talked.members
     for call in reversed(await steps.calls_of(view, talked.run.tenant, run_id=last.turn.run_id)):
-        if call.tool == CHOOSE and not call.is_error:
-            named: Any = msgspec.json.decode(call.arguments).get("next_speaker_agent_id")
-            return str(named) if named in members else None
+        if call.tool == CHOOSE and call.state == "done" and not call.is_error:
+            named = _named(call.arguments)
+            return named if named in members else None
     told = [one for one in members if one in last.text or talked.name(one) in last.text]
     return told[0] if len(told) == 1 else None
+
+
+def _named(arguments: str) -> str | None:
+    """A tenant's own tool of that name may be called with anything."""
+    try:
+        return msgspec.json.decode(arguments, type=_Choice).next_speaker_agent_id
+    except UNREADABLE:
+        return None
 
 
 def _manager(group: Group) -> str:

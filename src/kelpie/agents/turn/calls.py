@@ -13,6 +13,7 @@ from kelpie.events import Events, ToolEnded
 from kelpie.tools import audit, limits
 from kelpie.tools.tool import Outcome, Tool, ToolContext
 from kelpie.trajectories.records import Answer
+from umi.wire.encoding import UNREADABLE
 from umi.wire.types import ToolCall
 
 INTERRUPTED_TEXT = (
@@ -57,7 +58,7 @@ def prepare(number: int, call: ToolCall, tools: Mapping[str, Tool]) -> Prepared:
         return Prepared(number, call, tool, {}, text)
     try:
         arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         return Prepared(number, call, tool, {}, f"the arguments are not a JSON object: {error}")
     return Prepared(number, call, tool, arguments)
 

@@ -28,12 +28,15 @@ def ends(agent: Agent, prepared: Prepared, outcome: Outcome, now_ms: int) -> boo
 
 
 def are_over(agent: Agent, made: Iterable[tuple[Prepared, Outcome]], now_ms: int) -> bool:
-    """Whether nothing asked for another step after these calls: no heartbeat, no failure, no rule. Where there are no
-    heartbeats a turn goes on after every call."""
+    """Whether nothing asked for another step after these calls: no heartbeat, no failure, no rule, and no answer of a
+    client, which the model has waited for. Where there are no heartbeats a turn goes on after every call."""
     if not kinds.of(agent.agent_type).heartbeats:
         return False
     return not any(
-        outcome.is_error or _asks(agent, prepared, now_ms) or rules.goes_on(agent.rules, prepared.call.name)
+        outcome.is_error
+        or prepared.answer is not None
+        or _asks(agent, prepared, now_ms)
+        or rules.goes_on(agent.rules, prepared.call.name)
         for prepared, outcome in made
     )
 

@@ -79,7 +79,7 @@ class Turn:
             await record.cancel()
             return
         try:
-            now = await scene.read(self._shop, self._placement, record.run.options.model)
+            now = await self._scene()
         except ModelError as error:
             await record.fail(step, record.incoming(step.id), error)
             return

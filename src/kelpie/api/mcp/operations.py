@@ -144,7 +144,8 @@ async def _ask(request: Request, given: takes.Ask) -> Any:
         session=given.session,
         speaker=await who.speaker(given.speaker),
     )
-    stream = await questions.put(who.workshop, who.house.inbox, who.tenant, question)
+    async with who.house.quotas.room_for_run(who.tenant):
+        stream = await questions.put(who.workshop, who.house.inbox, who.tenant, question)
     await stream.wait()
     return analyst_wire.answered(await answer_of(who, stream.run.id))
 

@@ -28,6 +28,7 @@ class ProvidersQuery(PageQuery):
 
 async def _reachable(who: Caller, row: ProviderRow, credentials: Credentials) -> Provider:
     """How to reach it. Raises InvalidInput for what can't be, or may not."""
+    rows.check(row, credentials)
     provider = provider_of(row, credentials)
     await check_reachable(who, provider.base_url)
     return provider

@@ -102,6 +102,10 @@ class ClientTool(BaseModel):
         )
         if parameters.get("type", "object") != "object":
             raise InvalidInput(f"the parameters of the client's tool '{self.name}' are a JSON schema of type object")
+        if not isinstance(parameters.get("properties", {}), dict) or not isinstance(
+            parameters.get("required", []), list
+        ):
+            raise InvalidInput(f"the parameters of the client's tool '{self.name}' list 'properties' and 'required'")
         return ToolSpec(self.name, self.description or "", {"type": "object", **parameters})
 
 

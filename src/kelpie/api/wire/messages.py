@@ -13,6 +13,7 @@ from kelpie.api.ids import otid
 from kelpie.api.wire import compaction
 from kelpie.api.wire.times import iso
 from kelpie.trajectories.records import Call, Compacted, RunOptions, StoredMessage
+from umi.wire.encoding import UNREADABLE
 from umi.wire.types import ImagePart, Message, ToolCall
 
 # The argument of the speaking tool that is shown as the agent's own words.
@@ -74,7 +75,7 @@ def _arguments(call: ToolCall) -> dict[str, Any] | None:
     """None for arguments that are no object."""
     try:
         return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

@@ -20,6 +20,6 @@ def moment_ms(name: str, text: str | None) -> int | None:
     try:
         moment = dt.datetime.fromisoformat(text)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-        return int(aware.timestamp() * 1000)
+        return int(aware.astimezone(dt.UTC).timestamp() * 1000)  # in UTC it may lie beyond the years there are
     except (ValueError, OverflowError):
         raise InvalidInput(f"{name} must be an ISO 8601 date or time, not {text[:100]!r}") from None

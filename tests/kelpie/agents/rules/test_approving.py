@@ -5,11 +5,11 @@ import asyncio
 import msgspec
 import pytest
 from tests.kelpie.agents.conftest import call, say
-from tests.kelpie.agents.test_recovery import Fault, stop
+from tests.kelpie.agents.turn.test_recovery import Fault, stop
 
 from kelpie.actors import Reminders
 from kelpie.agents import agent as agents
-from kelpie.agents import limits
+from kelpie.agents import conversing, limits
 from kelpie.agents.rules import approving
 from kelpie.agents.rules import rules as r
 from kelpie.agents.rules.approving import Expiry
@@ -18,9 +18,10 @@ from kelpie.agents.turn.pausing import UNASKED_TEXT
 from kelpie.agents.turn.work import EXPIRED_TEXT, NOT_MADE_TEXT, WITHDRAWN_TEXT
 from kelpie.config import Config
 from kelpie.errors import Conflict, InvalidInput
+from kelpie.models.model import ModelCard
 from kelpie.tools.tool import Outcome, Tool
 from kelpie.trajectories import export, steps
-from kelpie.trajectories.records import Answer, RunInput, RunOptions, StoredMessage
+from kelpie.trajectories.records import Answer, Conversation, RunInput, RunOptions, StoredMessage
 from umi.storage import Changes
 from umi.wire.types import Message, ToolSpec
 
@@ -55,12 +56,12 @@ async def agent(house):
     return await house.agent("pay", "look", rules=[r.Approved(tool="pay")])
 
 
-async def answer(house, agent, *answers, said=(), otid=None, **options):
+async def answer(house, agent, *answers, said=(), otid=None, within="", **options):
     """The ended run that brings these answers, and perhaps messages after them."""
     new = house.host.ids.new
     incoming = [RunInput(id=new("message"), body=Message(role="user"), otid=otid, answers=list(answers))]
     incoming += [RunInput(id=new("message"), body=Message(role="user", content=text)) for text in said]
-    stream = await house.inbox.accept("t", agent.id, incoming, RunOptions(**options))
+    stream = await house.inbox.accept("t", agent.id, incoming, RunOptions(**options), conversation_id=within)
     ended, _ = await asyncio.wait_for(stream.wait(), 10)
     return ended.run
 
@@ -70,7 +71,7 @@ async def asked(house, agent, *calls, **options):
     house.model.will(call(*calls))
     run = await house.send(agent, "pay them", **options)
     assert run.stop_reason == "requires_approval"
-    return run, await approving.pending(house.view, "t", agent.id, "")
+    return run, await approving.pending(house.view, "t", agent.id, options.get("within", ""))
 
 
 def approved(call_id="call-0"):
@@ -227,6 +228,17 @@ async def test_a_persons_answer_is_about_the_arguments_that_rules_fill_in(house,
     assert house.model.requests[-1].tool_choice == "auto"
 
 
+async def test_what_was_approved_is_made_though_rules_would_fill_in_something_else_now(house, made):
+    def rules_for(to):
+        return [r.Approved(tool="pay"), r.RunFirst(tool="pay", arguments={"to": to})]
+
+    agent = await house.agent("pay", rules=rules_for("Sam"))
+    await asked(house, agent, ("pay", "{}"))
+    await agents.edit(house.view, "t", agent.id, 1, {"rules": rules_for("Mallory")})
+    await answer(house, agent, approved())
+    assert made == [{"to": "Sam"}]
+
+
 async def test_what_nobody_answers_expires_and_the_agent_takes_messages_again(house, agent, clock, made):
     reminders = Reminders(house.database, house.host)
     Expiry(house.database, reminders)
@@ -296,6 +308,14 @@ async def test_a_clients_tool_stands_for_ours_of_its_name(house, agent):
     assert [spec.description for spec in house.model.requests[0].tools] == ["pay", "Mine."]
 
 
+async def test_an_agent_with_heartbeats_is_shown_what_its_client_s_tool_came_to(house):
+    agent = await house.agent("look", agent_type="memgpt_agent")
+    await asked(house, agent, ("open_editor", '{"request_heartbeat": true}'), client_tools=(LOCAL,))
+    house.model.will(say("I see."))
+    await answer(house, agent, Answer(tool_call_id="call-0", is_approved=True, result="opened"), client_tools=(LOCAL,))
+    assert (await house.history(agent))[-2:] == [("tool", "opened"), ("assistant", "I see.")]
+
+
 async def test_an_agent_that_forgets_keeps_what_a_question_was_about(house):
     agent = await house.agent("pay", rules=[r.Approved(tool="pay")], agent_type="workflow_agent", forgets=True)
     house.model.will(say("long ago"))
@@ -331,6 +351,16 @@ async def test_a_run_that_only_made_calls_is_no_line_of_an_export(house, agent):
     assert run.stop_reason == "max_steps"
     lines = [line async for line in export.chat_lines(house.view, "t")]
     assert len(lines) == 1
+
+
+async def test_what_a_conversation_has_for_itself_holds_for_its_answered_calls_too(house, agent, made):
+    house.models.register(ModelCard("test/other", "test", "other", "test", context_window_tokens=8_000), house.model)
+    one = Conversation(tenant="t", id=house.host.ids.new("conv"), agent_id=agent.id, model="test/other")
+    await conversing.begin(house.workshop, one)
+    await asked(house, agent, ("pay", PAY), within=one.id)
+    run = await answer(house, agent, approved(), within=one.id)
+    assert (run.stop_reason, made) == ("end_turn", [{"to": "Sam"}])
+    assert [step.model for step in await house.steps(run.id)] == ["test/other"] * 2
 
 
 async def test_a_tool_that_was_detached_meanwhile_is_not_run(house, agent, made):

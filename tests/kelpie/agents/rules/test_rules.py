@@ -181,6 +181,10 @@ def test_rules_that_contradict_themselves_are_refused():
         rules.check([AtMost(tool="a", count=0)])
     with pytest.raises(LimitExceeded):
         rules.check([EndsTurn(tool="a")] * (limits.AGENT_RULES_MAX + 1))
+    with pytest.raises(LimitExceeded, match="at most 200,000"):
+        rules.check([RunFirst(tool="a", arguments={"text": "x" * limits.AGENT_RULES_BYTES_MAX})])
+    with pytest.raises(InvalidInput, match="nan"):
+        rules.check([RunFirst(tool="a", arguments={"x": float("nan")})])
 
 
 def test_every_tool_a_rule_names_is_found():

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from tests.kelpie.agents.together.conftest import Cast, ask, rest, returned
+from tests.kelpie.agents.turn.test_recovery import Fault, fail
 
 from kelpie.agents import agent as agents
 from kelpie.agents.together import furnishing
@@ -14,9 +15,9 @@ from kelpie.groups import runs as group_runs
 from kelpie.groups.records import Group
 from kelpie.tools.others import CHOOSE, IN_GROUP
 from kelpie.trajectories import messages, runs
-from kelpie.trajectories.records import RunInput, RunOptions
+from kelpie.trajectories.records import Answer, RunInput, RunOptions
 from umi.storage import Page
-from umi.wire.types import Message
+from umi.wire.types import Message, ToolSpec
 
 THREE = ("Ada", "Bob", "Cleo")
 
@@ -232,6 +233,32 @@ async def test_a_fault_of_the_store_between_two_turns_is_overcome(house, cast, c
     assert await heard(house, bob) == ["go", "Ada: A"]
 
 
+@pytest.mark.parametrize("number", [*range(2, 6)])
+async def test_whoever_watches_hears_of_an_end_whose_commit_nobody_heard_of(house, cast, number, clock):
+    ada, *_ = await crew(house, cast, "A")
+    group = await group_of(house, "round_robin", [ada])
+    fault = Fault(house, number, "after", fail)
+    talk = await say(house, group, "go")
+    assert (await ended(talk)).status == "completed"
+    assert fault.fired.is_set()
+    assert await heard(house, ada) == ["go"]
+    await rest(house)
+    assert house.talking._open == {}
+
+
+@pytest.mark.parametrize("arguments", ["[1]", "not JSON", "", '{"next_speaker_agent_id": 5}'])
+async def test_a_choice_that_waits_for_somebody_or_makes_no_sense_is_none(house, cast, arguments):
+    ada, bob, cleo = await crew(house, cast, "A", "B", "C")
+    cast.play(ada, house.call((CHOOSE, arguments)))
+    group = await group_of(house, "dynamic", [bob, cleo], ada)
+    incoming = [RunInput(id=house.host.ids.new("message"), body=Message(role="user", content="go"))]
+    client = ToolSpec(CHOOSE, "On the client.", {"type": "object", "properties": {}})
+    talk = await house.talking.accept("t", group.id, incoming, RunOptions(client_tools=(client,)))
+    run = await ended(talk)
+    assert (run.status, "chose nobody" in run.error["message"]) == ("failed", True)
+    assert await turns(house, run) == [(ada.id, "manager")]
+
+
 async def test_a_group_that_is_deleted_while_it_talks_ends_and_its_agents_stay(house, cast):
     ada, bob, _ = await crew(house, cast, "A", "B")
     asked, free = asyncio.Event(), asyncio.Event()
@@ -289,6 +316,9 @@ async def test_what_can_t_be_said_to_a_group_is_refused(house, cast, monkeypatch
         await say(house, group, *["many"] * 51)
     with pytest.raises(InvalidInput, match="no character"):
         await say(house, group, "\ud800")
+    answers = [RunInput(id="message-1", body=Message(role="user"), answers=[Answer(is_approved=True)])]
+    with pytest.raises(InvalidInput, match="to the agent that asks"):
+        await house.talking.accept("t", group.id, answers, RunOptions())
     with pytest.raises(NotFound):
         await house.talking.accept("other", group.id, [], RunOptions())
     background = await group_of(house, "sleeptime", [bob], ada)

@@ -91,6 +91,52 @@ def test_a_pattern_that_takes_for_ever_is_left_to_the_provider():
     assert problem(form(slow), json.dumps("a" * 40 + "!")) is None
 
 
+def test_a_schema_inside_that_names_its_draft_is_checked_no_other_way():
+    for draft in ("http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"):
+        slow = {"allOf": [{"$schema": draft, "type": "string", "pattern": "^(a+)+$"}]}
+        assert problem(form(slow), json.dumps("a" * 40 + "!")) is None
+        assert "is not of type" in problem(form(slow), "5")
+
+
+@pytest.mark.parametrize("keyword", ["additionalProperties", "unevaluatedProperties"])
+def test_expressions_for_names_are_left_to_the_provider_as_well(keyword):
+    slow = {"patternProperties": {"^(a+)+$": {}}, keyword: False}
+    assert problem(form(slow), json.dumps({"a" * 40 + "!": 1})) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"items": {"enum": [f"v{n}" for n in range(6_000)]}}, ["v5999"] * 3_000),
+        ({"items": {"properties": {f"v{n}": {} for n in range(900)}}}, [{}] * 3_000),
+        ({"anyOf": [{"type": "string"}] * 900}, [*range(100_000)]),
+        ({"anyOf": [{"type": "integer"}] * 900}, "x" * 900_000),
+    ],
+    ids=["values", "properties", "parts", "text"],
+)
+def test_what_a_single_check_goes_through_counts_as_well(schema, answer):
+    assert "more than 20,000 checks" in problem(
+        {"type": "json_schema", "json_schema": {"schema": schema}}, json.dumps(answer)
+    )
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"$ref": "#/x", "x": 5}, {"$ref": "#/x", "x": {"minLength": "a"}}, {"multipleOf": 0.5}],
+    ids=["a number", "no schema", "a number without end"],
+)
+def test_what_no_check_can_be_made_with_is_said_so(schema):
+    answer = '"a"' if "$ref" in schema else "9" * 400
+    assert "can't be followed" in problem(form(schema), answer)
+
+
+def test_a_schema_that_takes_too_long_to_read_is_refused_and_a_large_one_is_taken():
+    with pytest.raises(CallerError, match="more than 50,000 checks"):
+        form({"anyOf": [{}] * 15_000})
+    large = {f"v{n}": {"type": "string", "description": "what it is"} for n in range(500)}
+    assert problem(form({"properties": large, "additionalProperties": False}), '{"v499": "x"}') is None
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=9))
 def test_any_answer_is_told_apart(value):
     found = problem(form({"type": "array"}), json.dumps(value))

@@ -254,6 +254,15 @@ async def test_a_call_that_fails_is_answered_and_the_turn_goes_on(house, call, e
     assert [event.outcome for event in house.seen if isinstance(event, ToolEnded)] == ["error"]
 
 
+async def test_arguments_that_are_nested_without_end_are_answered_once(house):
+    agent = await house.agent("act")
+    house.model.will(house.call(("act", '{"what": ' + "[" * 5_000 + "]" * 5_000 + "}")))
+    run = await house.send(agent, "hello")
+    assert run.stop_reason == "end_turn"
+    (text,) = [text for role, text in await house.history(agent) if role == "tool"]
+    assert "not a JSON object" in text
+
+
 async def test_a_long_result_is_cut_with_a_note(house):
     agent = await house.agent("long")
     house.model.will(house.call(("long", "{}")), house.say("ok"))

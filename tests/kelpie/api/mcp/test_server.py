@@ -11,6 +11,7 @@ from tests.kelpie.api.conftest import ALL, ANNA, EVE
 from tests.kelpie.api.test_questions import QUESTION
 
 from kelpie.api.mcp.operations import OPERATIONS
+from kelpie.tenants.records import NO_QUOTA, Quota
 
 
 @contextlib.asynccontextmanager
@@ -109,6 +110,20 @@ async def test_questions_are_asked_as_over_rest_and_keys_mean_the_same(shared_ho
     async with connected(live, EVE) as client:
         assert await call(client, "list_connections") == []
         assert "run" in await refused(client, "get_answer", run_id=asked["run_id"])
+
+
+async def test_a_question_counts_for_the_quota_as_over_rest(shared_house):
+    house = shared_house.server.app.state.house
+
+    def allow(quota):
+        shared_house.run(house.workshop.database.commit(house.quotas.plan_set("t", quota)))
+
+    allow(Quota(open_runs=0))
+    try:
+        async with connected(shared_house, ALL) as client:
+            assert "open_runs" in await refused(client, "ask", question=QUESTION)
+    finally:
+        allow(NO_QUOTA)
 
 
 async def test_without_a_key_or_from_another_page_there_is_no_way_in(live, shared_house):
