@@ -27,8 +27,10 @@ ROOMS = {
     " umi.extract umi.hygiene umi.promote umi.retrieve umi.portable umi.memory umi.sync umi.serve.client"
     " kelpie.errors kelpie.events kelpie.config kelpie.actors kelpie.models kelpie.files kelpie.sandbox"
     " kelpie.trajectories kelpie.tools kelpie.agents",
+    "bedrock": "kelpie.models",
     "cli": "kelpie.cli umi.cli",
-    "server": "umi.serve umi.mcp kelpie.tools.mcp kelpie.cli kelpie.api kelpie.server kelpie.simulate",
+    "server": "umi.serve umi.mcp kelpie.tools.mcp kelpie.agents.turn kelpie.cli kelpie.api kelpie.server"
+    " kelpie.simulate",
     "analyst": "kelpie.analyst",
     "demo": "umi kelpie",
     "files": "kelpie.files",
@@ -68,10 +70,10 @@ HEAVY = {
 IMPORT_ALL = """
     import importlib, pkgutil, sys
     # What runs inside a sandbox, and what runs when it is imported, is no module of ours to import. The client of MCP
-    # servers needs the extra that names it.
+    # servers, and structured answers, need the extra that names them.
     LEFT_OUT = ("kelpie.sandbox.inside.", "kelpie.sandbox.microvm.guest.", "kelpie.__main__")
     if "kelpie.tools.mcp" not in sys.argv:
-        LEFT_OUT += ("kelpie.tools.mcp.",)
+        LEFT_OUT += ("kelpie.tools.mcp.", "kelpie.agents.turn.schemas")
     for room in sys.argv[1:]:
         package = importlib.import_module(room)
         for module in pkgutil.walk_packages(getattr(package, "__path__", []), f"{room}."):

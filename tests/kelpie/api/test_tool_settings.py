@@ -101,9 +101,9 @@ def test_an_agents_secrets_go_in_and_never_come_out(start):
         ("TOKEN", "", agent["id"]),
     ]
     assert agent["tool_exec_environment_variables"] == agent["secrets"]
-    assert live.run(live.server.app.state.house.workshop.database.read([("SELECT value FROM agent_secret", ())])) == [
-        [(TOKEN,), (TOKEN,)]
-    ]
+    workshop = live.server.app.state.house.workshop
+    kept = live.run(workshop.database.read([("SELECT value FROM agent_secret", ())]))
+    assert [value.startswith("sealed1:") for (value,) in kept[0]] == [True, True]
     for answer in (http.get(path), http.get("/v1/agents/"), http.patch(path, json={"description": "x"})):
         assert (answer.status_code, TOKEN in answer.text) == (200, False)
         assert '"TOKEN"' in answer.text

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import httpx2
 import pytest
@@ -35,6 +36,17 @@ def place(tmp_path_factory):
     yield server
     server.stop()
     backend.stop()
+
+
+def remembered(place, name):
+    """Wait until the agent has remembered something: that is done after the answer."""
+    with httpx2.Client(base_url=place.url, trust_env=False) as http:
+        agent = http.get("/v1/agents/", params={"name": name}).json()[0]
+        for _ in range(500):
+            if http.get(f"/v1/agents/{agent['id']}/archival-memory").json():
+                return
+            time.sleep(0.02)
+    raise AssertionError(f"nothing was remembered of what was said to {name}")
 
 
 def test_every_command_says_what_it_does():
@@ -131,6 +143,7 @@ def test_a_conversation_is_streamed_and_remembered(place):
     code, shown, _ = kelpie("chat", "--url", place.url, "--agent", "Ada", typed="[[say:hello there]]\n\n")
     assert code == 0
     assert "hello there" in shown
+    remembered(place, "Ada")
     again = kelpie("chat", "--url", place.url, "--agent", "Ada", typed="[[say:second time]]\n")
     assert "second time" in again[1]
     export = kelpie("trajectories", "export", "--url", place.url)[1].splitlines()
