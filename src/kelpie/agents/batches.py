@@ -118,13 +118,18 @@ async def is_waiting(view: View, batch: Batch, item: Item) -> bool:
 
 
 def plan_create(host: Host, tenant: str, requests: Sequence[Request]) -> tuple[Batch, Changes]:
-    """A new batch, whole or not at all. Raises InvalidInput for one that is empty or too long."""
+    """A new batch, whole or not at all. Guard "batches": its tenant has not too many that are open.
+
+    Raises InvalidInput for one that is empty or too long.
+    """
     if not 1 <= len(requests) <= limits.BATCH_ITEMS_MAX:
         raise InvalidInput(f"a batch has 1 to {limits.BATCH_ITEMS_MAX:,} requests, not {len(requests):,}")
     batch = Batch(tenant=tenant, id=host.ids.new("job"), items=len(requests), created_at_ms=host.clock.now_ms())
-    changes = Changes().write(
-        "INSERT INTO message_batch (tenant, id, items, created_at_ms) VALUES (?, ?, ?, ?)",
-        *(tenant, batch.id, batch.items, batch.created_at_ms),
+    changes = Changes().guard(
+        "batches",
+        "INSERT INTO message_batch (tenant, id, items, created_at_ms) SELECT ?1, ?2, ?3, ?4 WHERE"
+        " (SELECT count(*) FROM message_batch WHERE tenant = ?1 AND completed_at_ms IS NULL) < ?5",
+        *(tenant, batch.id, batch.items, batch.created_at_ms, limits.BATCHES_OPEN_MAX),
     )
     for number, one in enumerate(requests):
         changes.write(

@@ -40,9 +40,14 @@ class Batching:
 
     async def begin(self, tenant: str, requests: Sequence[Request]) -> Batch:
         """Acknowledge a batch: when this returns each of its items will become a run, or be refused. Raises
-        InvalidInput, StoreError."""
+        InvalidInput, QueueFull (nothing was stored), StoreError."""
         batch, changes = batches.plan_create(self._host, tenant, requests)
-        await self._database.commit(changes.after(lambda: self._move(batch)))
+        try:
+            await self._database.commit(changes.after(lambda: self._move(batch)))
+        except GuardFailed:
+            raise QueueFull(
+                f"{limits.BATCHES_OPEN_MAX} batches are open, as many as may be: nothing is stored, wait for one to end"
+            ) from None
         return batch
 
     async def recover(self) -> int:

@@ -51,6 +51,7 @@ PROMOTION_SCOPES_NOTED_MAX = 10_000
 OVERHEARD_MESSAGES_MAX = 500  # the newest, that a background agent is told of at once
 OVERHEARD_BYTES_MAX = 100_000
 BATCH_ITEMS_MAX = 1_000
+BATCHES_OPEN_MAX = 100  # of a tenant: what waits in them is held in memory too
 BATCH_ITEMS_AT_ONCE = 8
 BATCH_RETRY_MS = 1_000  # after which an item asks again for room
 BATCH_ERROR_CHARS_MAX = 1_000

@@ -11,6 +11,7 @@ from umi.storage import Changes, Page, Row, View
 from umi.storage.page import paged
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+THE_ASKING_ONE = "me"  # what whoever asks calls its own tenant
 _SELECT = "SELECT id, quota, created_at_ms FROM tenant WHERE tenant = ''"
 _INSERT = "INSERT INTO tenant (tenant, id, quota, created_at_ms) VALUES ('', ?, ?, ?)"
 _UPSERT = f"{_INSERT} ON CONFLICT (tenant, id) DO UPDATE SET quota = excluded.quota"
@@ -42,6 +43,8 @@ def checked_name(name: str) -> str:
         raise InvalidInput(
             f"a tenant is named with 1 to {limits.TENANT_CHARS_MAX} letters, digits, '_', '.', '-', not {name[:80]!r}"
         )
+    if name == THE_ASKING_ONE:
+        raise InvalidInput(f"'{name}' stands for the tenant that asks; name this one otherwise")
     return name
 
 

@@ -5,6 +5,8 @@ import json
 import pytest
 from tests.kelpie.api.test_contract import LETTA, Checker
 
+from kelpie.agents import limits
+
 UUID = "123e4567-e89b-42d3-8456-426614174000"
 A, B = "a-key-0123456789abcdef", "b-key-0123456789abcdef"
 MODEL = "openai/gpt-4o-mini"
@@ -112,6 +114,19 @@ def test_each_request_of_a_batch_is_a_run_of_its_own(office):
     assert office.http.patch(f"/v1/messages/batches/{made['id']}/cancel").status_code == 409
     assert office.http.delete(f"/v1/jobs/{made['id']}").status_code == 200
     assert office.http.get(f"/v1/messages/batches/{made['id']}").status_code == 404
+
+
+def test_a_tenant_has_so_many_open_batches(office, monkeypatch):
+    monkeypatch.setattr(limits, "BATCHES_OPEN_MAX", 1)
+    slow = {"agent_id": office.agent()["id"], "input": "[[delay_ms:20000]][[say:x]]"}
+    made = batch_of(office.http, slow)
+    refused = office.http.post("/v1/messages/batches", json={"requests": [slow]})
+    assert (refused.status_code, "wait for one to end" in refused.text) == (429, True)
+    office.http.patch(f"/v1/messages/batches/{made['id']}/cancel")
+    ended(office.http, f"/v1/messages/batches/{made['id']}")
+    again = batch_of(office.http, slow)
+    office.http.patch(f"/v1/messages/batches/{again['id']}/cancel")
+    ended(office.http, f"/v1/messages/batches/{again['id']}")
 
 
 def test_a_batch_is_cancelled_where_it_stands(office):

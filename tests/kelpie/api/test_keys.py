@@ -183,7 +183,12 @@ def test_what_can_be_no_key_is_refused(office, body, status, says):
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [({"id": "a b"}, 422), ({"id": "q", "quota": {"agents": -1}}, 422), ({"id": "q", "quota": {"agent": 1}}, 422)],
+    [
+        ({"id": "a b"}, 422),
+        ({"id": "me"}, 422),
+        ({"id": "q", "quota": {"agents": -1}}, 422),
+        ({"id": "q", "quota": {"agent": 1}}, 422),
+    ],
 )
 def test_what_can_be_no_tenant_is_refused(office, body, status):
     assert office.operator.post("/v1/tenants", json=body).status_code == status

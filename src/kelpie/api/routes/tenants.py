@@ -55,7 +55,7 @@ async def list_tenants(request: Request, query: Annotated[PageQuery, Query()]) -
 async def retrieve_tenant(request: Request, tenant: TenantName) -> Response:
     """What one tenant may use, and what it uses. The one that asks is also called `me`."""
     who = caller(request)
-    name = who.tenant if tenant == "me" else tenant
+    name = who.tenant if tenant == records.THE_ASKING_ONE else tenant
     if name != who.tenant and who.scope != "operator":
         raise NotFound(f"there is no tenant '{name[:100]}'")
     if name in who.house.keys.tenants:
