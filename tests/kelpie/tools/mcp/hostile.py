@@ -114,11 +114,17 @@ def wrong_shape(request):
     answer(request, {"content": "not a list", "isError": "perhaps"})
 
 
+told = []
+
+
 def tells(request):
-    """What it was handed, in its answer and in its last words."""
-    fired("tells")
+    """What it was handed: in its answer, and when it is called again in its last words."""
     token = os.environ["TOKEN"]
-    answer(request, text(f"the token is {token}"))
+    if not told:
+        told.append(request)
+        answer(request, text(f"the token is {token}"))
+        return
+    fired("tells")
     sys.stderr.write(f"and again {token}\n")
     sys.stderr.flush()
     sys.exit(1)
