@@ -116,7 +116,7 @@ async def run_mcp_tool(
     outcome = await trying.call_once(
         who.workshop, who.tenant, record.name, audited(record), lambda: mcp.call(who.view, record, given)
     )
-    return answer(wire.execution(outcome))
+    return answer(tool_wire.executed(outcome))
 
 
 @router.patch("/v1/mcp-servers/{mcp_server_id}/refresh")

@@ -11,7 +11,6 @@ from kelpie.tools.mcp.offers import OfferedTool
 from kelpie.tools.mcp.records import McpServer
 from kelpie.tools.mcp.rows import Synced
 from kelpie.tools.mcp.settings import Secrets, Settings
-from kelpie.tools.tool import Outcome
 
 Values = dict[str, SecretStr]
 TimeoutMs = Annotated[int | None, Field(ge=1, le=limits.MCP_CALL_MS_MAX)]
@@ -161,18 +160,6 @@ def _config(record: McpServer) -> dict[str, Any]:
 
 def synced(done: Synced) -> dict[str, Any]:
     return {"added": done.added, "updated": done.updated, "deleted": done.deleted}
-
-
-def execution(outcome: Outcome) -> dict[str, Any]:
-    """Letta's ToolExecutionResult."""
-    return {
-        "status": "error" if outcome.is_error else "success",
-        "func_return": outcome.text,
-        "agent_state": None,
-        "stdout": outcome.stdout,
-        "stderr": outcome.stderr,
-        "sandbox_config_fingerprint": None,
-    }
 
 
 # ---- by name, flat: the older routes

@@ -223,7 +223,7 @@ def found(record: ToolRecord, rank: int, *, strict: bool) -> dict[str, Any]:
 
 
 def executed(outcome: Outcome) -> dict[str, Any]:
-    """What a call for an agent came to."""
+    """What a call came to, of a tool of ours or of an MCP server: Letta's ToolExecutionResult."""
     return {
         "status": "error" if outcome.is_error else "success",
         "func_return": outcome.text,
