@@ -87,14 +87,11 @@ def needs():
 
 @pytest.fixture(scope="session")
 def postgres_server(needs):
-    """A real one, for all tests of a run."""
-    from tests.umi.postgres_server import Server, binaries
+    """A real one, for all tests of a process that leave it running: who stops it takes one of their own."""
+    from tests.umi.postgres_server import serving
 
-    programs, why = binaries()
-    needs("postgres", programs is not None, why)
-    server = Server(programs)
-    yield server
-    server.remove()
+    with serving(needs) as server:
+        yield server
 
 
 @pytest.fixture

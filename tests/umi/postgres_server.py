@@ -1,5 +1,6 @@
 """A PostgreSQL server of our own for the tests: the one that the package `pgserver` brings, on a socket in a folder."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -79,3 +80,15 @@ class Server:
 
     def url(self, database="postgres", options=""):
         return f"postgresql://postgres@/{database}?host={self.folder}{options}"
+
+
+@contextlib.contextmanager
+def serving(needs):
+    """A server that is there for the block; a test that may not go without one fails, another skips."""
+    programs, why = binaries()
+    needs("postgres", programs is not None, why)
+    server = Server(programs)
+    try:
+        yield server
+    finally:
+        server.remove()

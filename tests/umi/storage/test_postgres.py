@@ -10,6 +10,7 @@ import sys
 import textwrap
 
 import pytest
+from tests.umi.postgres_server import serving
 
 from umi.dst import Host
 from umi.errors import (
@@ -28,6 +29,13 @@ from umi.storage import Changes, Migration, View
 from umi.storage.postgres import PostgresDatabase
 
 from .conftest import ALL, ITEMS, SCHEMA, VALUES, put, raise_from
+
+
+@pytest.fixture(scope="module")
+def postgres_server(needs):
+    """This file's own, since it is stopped here: other tests keep their connections."""
+    with serving(needs) as server:
+        yield server
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import signal
 import pytest
 from tests.kelpie.analyst.sources import fake_servers
 from tests.kelpie.analyst.sources.worlds import PostgresWorld, until
-from tests.umi.postgres_server import Server, binaries
+from tests.umi.postgres_server import serving
 
 from kelpie.errors import InvalidInput, QueryFailed, SourceUnavailable
 
@@ -167,23 +167,20 @@ async def test_a_query_ended_by_somebody_on_the_server_says_that_it_went_away(wo
 
 
 async def test_a_server_that_crashes_under_a_query_is_named_and_found_again(needs, tmp_path):
-    programs, why = binaries()
-    needs("postgres", programs is not None, why)
-    server = Server(programs)
-    world = PostgresWorld(tmp_path, server)
-    source = await world.open()
-    task = asyncio.get_running_loop().create_task(source.query(world.endless, rows_max=1))
-    await until(world.running)
-    server.stop(signal.SIGQUIT)
-    with pytest.raises(SourceUnavailable, match="went away"):
-        await task
-    with pytest.raises(SourceUnavailable, match="can't be reached"):
-        await source.query("SELECT 1", rows_max=1)
-    server.start()
-    assert (await source.query("SELECT 1", rows_max=1)).rows == [[1]]
-    await world.close()
-    world.remove()
-    server.remove()
+    with serving(needs) as server:
+        world = PostgresWorld(tmp_path, server)
+        source = await world.open()
+        task = asyncio.get_running_loop().create_task(source.query(world.endless, rows_max=1))
+        await until(world.running)
+        server.stop(signal.SIGQUIT)
+        with pytest.raises(SourceUnavailable, match="went away"):
+            await task
+        with pytest.raises(SourceUnavailable, match="can't be reached"):
+            await source.query("SELECT 1", rows_max=1)
+        server.start()
+        assert (await source.query("SELECT 1", rows_max=1)).rows == [[1]]
+        await world.close()
+        world.remove()
 
 
 # --- not answering ----------------------------------------------------------------------------------------------------
