@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kelpie.simulate import Plan, play
-from kelpie.simulate.scenarios import SCENARIOS, plan_of
+from kelpie.simulate.plans.scenarios import SCENARIOS, plan_of
 
 Found = dict[str, dict[str, Any]]
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ import argparse
 import time
 
 from kelpie.simulate import play
-from kelpie.simulate.scenarios import SCENARIOS, plan_of
+from kelpie.simulate.plans.scenarios import SCENARIOS, plan_of
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import pytest
 from kelpie.agents import agent as agents
 from kelpie.agents import create as creation
 from kelpie.agents.agent import Agent
-from kelpie.simulate.fault_points import REFUSED, STORE_KINDS, UNHEARD, UNWRITTEN, FaultPoints
+from kelpie.simulate.machines.fault_points import REFUSED, STORE_KINDS, UNHEARD, UNWRITTEN, FaultPoints
 from kelpie.tools.memory import MEMORY_TOOLS
 from kelpie.trajectories import messages, runs
 from sim.lively import MIGRATIONS, TENANT, House

@@ -10,7 +10,7 @@ import pytest
 
 from kelpie.simulate import play
 from kelpie.simulate.kinds import KINDS
-from kelpie.simulate.scenarios import MISSING, SCENARIOS, plan_of
+from kelpie.simulate.plans.scenarios import MISSING, SCENARIOS, plan_of
 from tidy.tree import ROOT
 
 SEEDS = range(1, 16)
@@ -82,4 +82,4 @@ def test_a_room_that_is_built_has_its_scenario():
         room, _, _ = module.rpartition(".")
         assert importlib.util.find_spec(room) is not None, f"{scenario}: no module {room} for {module} to be built in"
         built = importlib.util.find_spec(module) is not None
-        assert not built, f"{module} is built: give it its scenario '{scenario}' in kelpie.simulate.scenarios"
+        assert not built, f"{module} is built: give it its scenario '{scenario}' in kelpie.simulate.plans.scenarios"

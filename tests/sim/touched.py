@@ -26,7 +26,7 @@ def main(seeds):
 def live(seeds):
     """Worlds of every scenario, and a memory that somebody embeds."""
     from kelpie.simulate import play
-    from kelpie.simulate.scenarios import SCENARIOS, plan_of
+    from kelpie.simulate.plans.scenarios import SCENARIOS, plan_of
     from umi.dst.simulate import simulate
     from umi.errors import StoreError
     from umi.memory import Memory

@@ -20,7 +20,7 @@ from kelpie.errors import EnvironmentFault, InvalidInput, MissingExtra, NotFound
 
 if TYPE_CHECKING:
     from kelpie.simulate import Verdict
-    from kelpie.simulate.world import Violation
+    from kelpie.simulate.machines.world import Violation
 
 ALL = "all"
 SEEDS_MAX = 10_000_000
@@ -81,7 +81,7 @@ class Total:
 def needs_the_server() -> None:
     """The simulation runs the real one. Raises MissingExtra."""
     try:
-        import kelpie.simulate.scenarios  # noqa: F401 - whether it can be
+        import kelpie.simulate.plans.scenarios  # noqa: F401 - whether it can be
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("kelpie", "umi"):
             raise
@@ -108,7 +108,7 @@ def seeds_of(seed: int | None, seeds: str | None) -> range:
 
 def scenarios_of(name: str) -> list[str]:
     """One, or all of them. Raises NotFound, naming them."""
-    from kelpie.simulate.scenarios import SCENARIOS
+    from kelpie.simulate.plans.scenarios import SCENARIOS
 
     if name == ALL:
         return list(SCENARIOS)
@@ -158,8 +158,8 @@ def _leave_signals_to_the_parent() -> None:
 def play_case(case: Case, out: Path | None, commit: str) -> Ran:
     """Play it; if it breaks a promise and there is a folder, write its plan and its page there."""
     from kelpie.simulate import play
-    from kelpie.simulate.scenarios import plan_of
-    from kelpie.simulate.shrink import cpu_seconds
+    from kelpie.simulate.plans.scenarios import plan_of
+    from kelpie.simulate.plans.shrink import cpu_seconds
 
     began_s = cpu_seconds()
     verdict = play(plan_of(*case))
@@ -177,7 +177,7 @@ def play_case(case: Case, out: Path | None, commit: str) -> Ran:
 
 
 def _kept(verdict: "Verdict", out: Path, commit: str) -> list[str]:
-    from kelpie.simulate.report import as_page
+    from kelpie.simulate.telling.report import as_page
 
     plan, page = (out / f"{verdict.plan.scenario}-{verdict.plan.seed}.{suffix}" for suffix in ("json", "html"))
     plan.write_bytes(verdict.plan.to_json())

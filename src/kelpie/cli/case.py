@@ -17,7 +17,7 @@ from umi.dst import Clock
 
 if TYPE_CHECKING:
     from kelpie.simulate import Plan, Verdict
-    from kelpie.simulate.shrink import Progress, Shrunk
+    from kelpie.simulate.plans.shrink import Progress, Shrunk
 
 # Another order of everything that hashes by its text, and other addresses for everything.
 _ELSEWHERE = {"PYTHONHASHSEED": "4242", "PYTHONMALLOC": "malloc"}
@@ -25,7 +25,7 @@ _ELSEWHERE = {"PYTHONHASHSEED": "4242", "PYTHONMALLOC": "malloc"}
 
 def the_plan(seed: int, scenario: str | None, file: Path | None) -> "Plan":
     """From its file, or drawn from the scenario and the seed. Raises InvalidInput, NotFound."""
-    from kelpie.simulate.scenarios import SCENARIOS, plan_of
+    from kelpie.simulate.plans.scenarios import SCENARIOS, plan_of
 
     if file is None:
         if scenario is None:
@@ -40,7 +40,7 @@ def the_plan(seed: int, scenario: str | None, file: Path | None) -> "Plan":
 
 def plan_in(file: Path) -> "Plan":
     """Raises InvalidInput if there is none."""
-    from kelpie.simulate.plan import plan_from_json
+    from kelpie.simulate.plans.plan import plan_from_json
 
     how = "`kelpie sim shrink` and `kelpie sim run --out` write plans"
     try:
@@ -53,7 +53,7 @@ def plan_in(file: Path) -> "Plan":
 
 def show(screen: Screen, verdict: "Verdict", page: Path | None, plan_file: Path | None = None) -> None:
     """The story in the terminal, and as a page if one is wanted."""
-    from kelpie.simulate.report import as_page, as_text, replay_line
+    from kelpie.simulate.telling.report import as_page, as_text, replay_line
 
     screen.console.print(as_text(verdict))
     if page is not None:
@@ -89,7 +89,7 @@ def write(path: Path, content: bytes) -> None:
 def smallest(plan: "Plan", promise: str | None, cpu_s_max: float, clock: Clock) -> "Shrunk":
     """With a meter of the seconds it may take. `promise` None is the first that the plan breaks."""
     from kelpie.simulate import play
-    from kelpie.simulate.shrink import shrink
+    from kelpie.simulate.plans.shrink import shrink
 
     if promise is None:
         broken = play(plan).promises_broken

@@ -134,7 +134,7 @@ def shrink(
 ) -> None:
     """Find the smallest plan that breaks the same promise."""
     campaign.needs_the_server()
-    from kelpie.simulate.report import replay_line
+    from kelpie.simulate.telling.report import replay_line
 
     screen, whole = Screen(), case.the_plan(seed, scenario, plan)
     out = out or Path(f"{whole.scenario}-{seed}.json")
@@ -189,7 +189,7 @@ def faults(scenario: Scenarios = campaign.ALL, seeds: Seeds = "1-10", jobs: Jobs
 def scenarios() -> None:
     """List the scenarios with what they promise, and those that wait for their room."""
     campaign.needs_the_server()
-    from kelpie.simulate.scenarios import MISSING, SCENARIOS
+    from kelpie.simulate.plans.scenarios import MISSING, SCENARIOS
 
     screen = Screen()
     rows = [[one.name, one.promise] for one in SCENARIOS.values()]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from kelpie.simulate.connection import CONNECTION_KINDS
-from kelpie.simulate.fault_points import STORE_KINDS
+from kelpie.simulate.machines.connection import CONNECTION_KINDS
+from kelpie.simulate.machines.fault_points import STORE_KINDS
 from umi.dst.faults import KINDS as MACHINE_KINDS
 from umi.embed.simulated import KINDS as EMBEDDER_KINDS
 

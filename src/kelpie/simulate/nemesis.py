@@ -5,8 +5,8 @@ Kinds that have a rate are a window in which they happen by chance; the others h
 
 from collections.abc import Awaitable, Callable
 
-from kelpie.simulate.plan import Event
-from kelpie.simulate.world import World
+from kelpie.simulate.machines.world import World
+from kelpie.simulate.plans.plan import Event
 
 
 class Nemesis:

@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 
 from kelpie.agents.limits import RUN_RETRY_DELAY_MS_MAX
-from kelpie.simulate.answers import Answers
-from kelpie.simulate.approvals import APPROVE, Approvals
-from kelpie.simulate.asking import QUESTION, Askers
-from kelpie.simulate.clients import Clients
-from kelpie.simulate.conversing import CONVERSING, Conversing
+from kelpie.simulate.clients.approvals import APPROVE, Approvals
+from kelpie.simulate.clients.asking import QUESTION, Askers
+from kelpie.simulate.clients.clients import Clients
+from kelpie.simulate.clients.conversing import CONVERSING, Conversing
+from kelpie.simulate.clients.reminding import REMIND, Reminders
+from kelpie.simulate.machines.world import Violation, World
 from kelpie.simulate.nemesis import Nemesis
-from kelpie.simulate.plan import Event, Plan
-from kelpie.simulate.promises import Promises, Unanswered
-from kelpie.simulate.reminding import REMIND, Reminders
-from kelpie.simulate.story import Moment, Story, logs_told
-from kelpie.simulate.world import Violation, World
+from kelpie.simulate.plans.plan import Event, Plan
+from kelpie.simulate.promises.answers import Answers
+from kelpie.simulate.promises.promises import Promises, Unanswered
+from kelpie.simulate.telling.story import Moment, Story, logs_told
 from umi.dst import Host
 from umi.dst.network import CAUSE
 from umi.dst.simulate import simulate

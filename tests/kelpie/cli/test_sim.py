@@ -12,9 +12,9 @@ import pytest
 from kelpie.cli import app, campaign, checkout
 from kelpie.simulate import Event, Options, Plan, Verdict
 from kelpie.simulate.kinds import KINDS
-from kelpie.simulate.plan import plan_from_json
-from kelpie.simulate.scenarios import SCENARIOS, Scenario, plan_of
-from kelpie.simulate.world import Violation
+from kelpie.simulate.machines.world import Violation
+from kelpie.simulate.plans.plan import plan_from_json
+from kelpie.simulate.plans.scenarios import SCENARIOS, Scenario, plan_of
 from tidy.tree import ROOT
 from umi import core
 
@@ -61,9 +61,9 @@ def made_up(monkeypatch):
         )
 
     monkeypatch.setattr("kelpie.simulate.play", play)
-    monkeypatch.setattr("kelpie.simulate.scenarios.plan_of", draw)
+    monkeypatch.setattr("kelpie.simulate.plans.scenarios.plan_of", draw)
     known = {name: Scenario(name, f"{name} promise", lambda _: None) for name in ("weak", "strong")}
-    monkeypatch.setattr("kelpie.simulate.scenarios.SCENARIOS", known)
+    monkeypatch.setattr("kelpie.simulate.plans.scenarios.SCENARIOS", known)
     return played
 
 

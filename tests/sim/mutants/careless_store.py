@@ -1,6 +1,6 @@
 """Memory and the store without their defences: unguarded writes, lazy syncs, requests that count twice."""
 
-from kelpie.simulate.store import StoreServer
+from kelpie.simulate.machines.store import StoreServer
 from umi import core
 from umi.entity import Block
 from umi.storage import Changes, engine

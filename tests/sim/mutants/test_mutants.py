@@ -10,8 +10,8 @@ from functools import cache
 import pytest
 
 from kelpie.simulate import play
-from kelpie.simulate.scenarios import SCENARIOS, plan_of
-from kelpie.simulate.shrink import shrink
+from kelpie.simulate.plans.scenarios import SCENARIOS, plan_of
+from kelpie.simulate.plans.shrink import shrink
 from sim.mutants.planting import planted
 from sim.mutants.registry import MUTANTS
 

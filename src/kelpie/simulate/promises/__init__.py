@@ -1,0 +1,8 @@
+"""What must hold: at every moment, and after everything has healed.
+
+invariants.py    at every moment, seen from inside
+promises.py      after everything has healed: messages, blocks, tools, runs, what is listed and found
+memories.py      of memory
+compactions.py   of summaries
+answers.py       of the analyst's answers
+"""
