@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import msgspec
 
 from kelpie.agents.limits import RUN_RETRY_DELAY_MS_MAX
-from kelpie.simulate.clients.approvals import APPROVE, Approvals
-from kelpie.simulate.clients.asking import QUESTION, Askers
+from kelpie.simulate.clients.approvals import Approvals
+from kelpie.simulate.clients.asking import Askers
 from kelpie.simulate.clients.clients import Clients
-from kelpie.simulate.clients.conversing import CONVERSING, Conversing
-from kelpie.simulate.clients.reminding import REMIND, Reminders
+from kelpie.simulate.clients.conversing import Conversing
+from kelpie.simulate.clients.performer import Performer
+from kelpie.simulate.clients.reminding import Reminders
 from kelpie.simulate.machines.world import Violation, World
 from kelpie.simulate.nemesis import Nemesis
 from kelpie.simulate.plans.plan import Event, Plan
@@ -71,19 +73,17 @@ class _Run:
         self.moments, self.broken, self.fired = world.story.moments, world.broken, world.faults.fired
         await world.begin()
         clients, nemesis = Clients(world), Nemesis(world)
-        askers, reminders, approvals = Askers(clients), Reminders(clients), Approvals(clients)
-        conversing = Conversing(clients)
-        performers: dict[str, Askers | Reminders | Approvals | Conversing] = {
-            **dict.fromkeys(CONVERSING, conversing),
-            QUESTION: askers,
-            REMIND: reminders,
-            APPROVE: approvals,
-        }
+        askers = Askers(clients)
+        # In the order in which they are checked: an agent that waits for an answer takes no message, and what is sent
+        # for a reminder has to keep the other promises.
+        performers: list[Performer] = [askers, Approvals(clients), Reminders(clients), Conversing(clients)]
+        of_kind = {kind: one for one in performers for kind in one.kinds}
         await clients.set_up()
-        await askers.set_up()
+        for one in performers:
+            await one.set_up()
 
         async def perform(event: Event) -> None:
-            performer = nemesis if event.is_fault else performers.get(event.kind, clients)
+            performer = nemesis if event.is_fault else of_kind.get(event.kind, clients)
             await performer.perform(event)
 
         backup_at_ms = self.plan.options.backup_at_ms
@@ -96,9 +96,8 @@ class _Run:
         if world.backup is not None:
             clients.forget_since(world.backup.at_ms)
         await self._everything_ends(world)
-        outcomes = [seen.outcome for seen in clients.sent] + [asked.outcome for asked in askers.asked]
-        outcomes += conversing.outcomes
-        if "unknown" in outcomes:
+        outcomes = [seen.outcome for seen in clients.sent]
+        if "unknown" in itertools.chain(outcomes, *(one.outcomes for one in performers)):
             # A message whose sender heard nothing is committed again, at its own pace; it is then a run like any other.
             await world.host.clock.sleep(DOUBT_MS)
             await self._everything_ends(world)
@@ -106,14 +105,13 @@ class _Run:
             answers = Answers(world, clients, askers)
             await answers.check()
             self._count_answers(world, answers)
-            await approvals.check(world.breaks)  # an agent that waits for an answer takes no message
-            await reminders.check(world.breaks)  # first: what is sent until then has to keep the other promises
-            await conversing.check(world.breaks)
+            for one in performers:
+                await one.check(world.breaks)
             await Promises(world, clients).check()
         self.outcomes |= {"claims": world.invariants.claims, "fenced commits": world.invariants.fenced}
-        self._count(clients, askers, approvals)
-        for outcome in conversing.outcomes:
-            self.outcomes[f"talk {outcome}"] = self.outcomes.get(f"talk {outcome}", 0) + 1
+        for one in performers:
+            self.outcomes |= one.counts()
+        self.outcomes |= clients.counts()
         await self._close(world)
         self.story = None
 
@@ -151,20 +149,6 @@ class _Run:
             self.outcomes |= {"answers right": answers.right, "answers without numbers": answers.without}
         for ask in world.connection.asks:
             key = f"query {ask.outcome}"
-            self.outcomes[key] = self.outcomes.get(key, 0) + 1
-
-    def _count(self, clients: Clients, askers: Askers, approvals: Approvals) -> None:
-        for seen in clients.sent:
-            key = f"send {seen.outcome}"
-            self.outcomes[key] = self.outcomes.get(key, 0) + 1
-        for fact in clients.facts.values():
-            key = f"insert {fact.outcome}"
-            self.outcomes[key] = self.outcomes.get(key, 0) + 1
-        for asked in askers.asked:
-            key = f"question {asked.outcome}"
-            self.outcomes[key] = self.outcomes.get(key, 0) + 1
-        for said in approvals.asked:
-            key = f"{said.word} {said.outcome}"
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
 
 

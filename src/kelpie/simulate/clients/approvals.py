@@ -1,5 +1,6 @@
 """People who are asked whether a tool may run, and answer late, or never; and what became of the calls."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import msgspec
 
 from kelpie.agents.limits import RUN_RETRY_DELAY_MS_MAX
 from kelpie.simulate.clients.clients import REFUSED, Clients, Lost, Outcome
+from kelpie.simulate.clients.performer import Performer
 from kelpie.simulate.plans.plan import Event
 
 APPROVE = "approve"  # the operation
@@ -32,10 +34,15 @@ class Question:
     was_sent: bool = False
 
 
-class Approvals:
+class Approvals(Performer):
+    kinds = (APPROVE,)
+
     def __init__(self, clients: Clients) -> None:
         self.asked: list[Question] = []
         self._clients, self._world = clients, clients.world
+
+    def counts(self) -> Counter[str]:
+        return Counter(f"{question.word} {question.outcome}" for question in self.asked)
 
     async def perform(self, event: Event) -> None:
         """Send a message whose calls need an answer, and give it after a while."""

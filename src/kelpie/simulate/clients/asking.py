@@ -9,6 +9,7 @@ from typing import Any
 
 from kelpie.analyst.sharing import PLANNER_HANDLE
 from kelpie.simulate.clients.clients import REFUSED, Clients, Lost, Outcome
+from kelpie.simulate.clients.performer import Performer
 from kelpie.simulate.machines.connection import CONFIG, ENGINE
 from kelpie.simulate.machines.warehouse import MODEL, NAME, QUESTIONS, worded
 from kelpie.simulate.plans.plan import Event
@@ -37,11 +38,17 @@ class Asked:
         return self.answer is not None and any(step["kind"] == "question" for step in self.answer["steps"])
 
 
-class Askers:
+class Askers(Performer):
+    kinds, word = (QUESTION,), "question"
+
     def __init__(self, clients: Clients) -> None:
         self.asked: list[Asked] = []
         self._clients = clients
         self._options = clients.world.plan.options
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [asked.outcome for asked in self.asked]
 
     async def set_up(self) -> None:
         """The connection, and the semantic model over it."""

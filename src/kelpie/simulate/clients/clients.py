@@ -5,6 +5,7 @@ nobody knows. Only what was answered counts as acknowledged; what is unknown may
 """
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -102,6 +103,11 @@ class Clients:
             "annotate": self._annotate,
             "review": self._review,
         }
+
+    def counts(self) -> Counter[str]:
+        """How the operations ended."""
+        sent = Counter(f"send {seen.outcome}" for seen in self.sent)
+        return sent + Counter(f"insert {fact.outcome}" for fact in self.facts.values())
 
     # ---- before anything goes wrong
 

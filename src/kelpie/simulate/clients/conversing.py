@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kelpie.simulate.clients.clients import REFUSED, Clients, Lost, Outcome, Reply
+from kelpie.simulate.clients.performer import Performer
 from kelpie.simulate.plans.plan import Event
 
 CONVERSING = ("begin", "talk", "fork", "drop")  # the operations
@@ -42,7 +43,9 @@ class Room:
     said: list[Said] = field(default_factory=list)
 
 
-class Conversing:
+class Conversing(Performer):
+    kinds, word = CONVERSING, "talk"
+
     def __init__(self, clients: Clients) -> None:
         self.rooms: dict[str, Room] = {}
         self._clients, self._world = clients, clients.world

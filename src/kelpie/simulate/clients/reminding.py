@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from kelpie.simulate.clients.clients import REFUSED, Clients, Lost, Outcome
+from kelpie.simulate.clients.performer import Performer
 from kelpie.simulate.plans.plan import Event
 from kelpie.trajectories.records import RunInput
 
@@ -24,7 +25,9 @@ class Asked:
     outcome: Outcome = "unknown"
 
 
-class Reminders:
+class Reminders(Performer):
+    kinds = (REMIND,)
+
     def __init__(self, clients: Clients) -> None:
         self.asked: list[Asked] = []
         self._clients, self._world = clients, clients.world
