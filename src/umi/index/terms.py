@@ -93,7 +93,8 @@ def fold(text: str) -> str:
     """Lower case without accents, so that "Élysée" and "elysee" are one word."""
     if text.isascii():
         return text.lower()
-    return _plain(text.casefold())
+    # Plain first, as a query's words are cut: "™" is "TM" and only then "tm", and a mark is no letter in lower case.
+    return _plain(_plain(text).casefold())
 
 
 def _plain(text: str) -> str:

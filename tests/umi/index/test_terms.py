@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from umi.index.terms import HEADER, QUESTION, TERMS_VERSION, asks, own_terms, query_terms, words_of
@@ -124,5 +124,7 @@ def test_any_text_has_terms(text, speaker, time_ms):
 
 @settings(deadline=None)
 @given(st.text(max_size=100))
+@example("\u2120 and \u2122")  # written out in capitals
+@example("\u1f80")  # a mark that is a letter in capitals
 def test_a_query_finds_the_text_it_was_copied_from(text):
     assert {term.hash for term in query_terms(text)} <= set(hashes(text))
