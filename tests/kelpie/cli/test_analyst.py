@@ -14,7 +14,11 @@ from kelpie.cli import app as commands
 from kelpie.console.client import Client
 
 QUESTION = "What was the turnover per drink?"
-SLOW = "run sql: SELECT count(*) AS n FROM orders a, orders b, orders c WHERE a.cups * b.cups + c.cups > 40"
+# Nobody lives to see its end, however fast the machine and however late the reader.
+SLOW = (
+    "run sql: SELECT count(*) AS n FROM orders a, orders b, orders c, orders d, orders e, orders f"
+    " WHERE a.cups * b.cups * c.cups + d.cups * e.cups * f.cups > 40"
+)
 
 
 @pytest.fixture(scope="module")
