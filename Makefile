@@ -50,9 +50,9 @@ demo: setup ## ask the demo warehouse questions: no key, no network
 serve: setup ## the server, on this machine only
 	@$(BIN)/kelpie serve $(ARGS)
 
-# A file stays in one process: what its tests share is made once.
+# A file stays in one process: what its tests share is made once. The longest begin (tests/conftest.py).
 test: setup ## all tests, on all cores
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 letta: setup ## every served operation by Letta's own clients, three of Python and one of npm; 200 runs over 16 kills
 	@$(BIN)/python -m pytest tests/letta tests/kelpie/api/test_background_runs.py -m "not fuzz or letta" $(ARGS)

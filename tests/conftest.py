@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,22 @@ REQUIRED = {name.strip() for name in os.environ.get("KELPIE_REQUIRE", "").split(
 MODEL_VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_BASE_URL", "VLLM_API_BASE")
 for variable in MODEL_VARIABLES:
     os.environ.pop(variable, None)
+
+
+# Files that take longest, by measured seconds: they begin, so that no core waits for another in the end.
+LONGEST = (
+    "sim/test_touched sim/test_scenarios letta/test_fuzz umi/cli/test_commands test_extras sim/test_storage_crash"
+    " kelpie/sandbox/microvm/test_level kelpie/demo/test_script kelpie/analyst/compile/test_against_naive"
+    " letta/test_foreign_ids letta/test_scenario kelpie/server/test_running sim/test_memories sim/mutants/test_mutants"
+    " sim/test_memory_tools sim/test_promises sim/test_one_trace kelpie/cli/test_commands kelpie/sandbox/test_probes"
+    " umi/memory/test_scopes"
+).split()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    places = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_configure():

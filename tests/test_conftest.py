@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.conftest import LONGEST
 
 from tidy.tree import ROOT
 
@@ -65,3 +66,7 @@ def test_a_demand_that_is_misspelt_is_refused(run):
     outcomes, printed = run("sandbux")
     assert outcomes == {}
     assert "KELPIE_REQUIRE names ['sandbux']" in printed
+
+
+def test_the_files_that_begin_are_there():
+    assert [name for name in LONGEST if not (ROOT / "tests" / f"{name}.py").exists()] == []

@@ -10,7 +10,7 @@ import pytest
 from sim import touched
 from tidy.tree import ROOT
 
-SEEDS = 4
+SEEDS = 3
 # Rooms that a message, a fact or a block goes through on its way from the socket to the disk: each module of these that
 # holds more than names and bounds is run, not a stand-in for it.
 ROOMS = {
@@ -95,6 +95,8 @@ def test_no_module_of_the_simulator_is_production(lines):
     rooms = defaultdict(set)
     for module in (ROOT / "src").rglob("*.py"):
         path = str(module.relative_to(ROOT / "src"))
+        if path.startswith("kelpie/simulate/"):
+            continue
         if "import kelpie.simulate" in (text := module.read_text()) or "from kelpie.simulate" in text:
             rooms[path.rpartition("/")[0]].add(path)
-    assert set(rooms) <= {"kelpie/simulate", "kelpie/cli"}
+    assert set(rooms) == {"kelpie/cli"}
