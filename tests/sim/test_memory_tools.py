@@ -309,8 +309,8 @@ def test_the_script_calls_every_memory_tool():
 
 @pytest.mark.parametrize("rate", [1.0, 0.3])
 @pytest.mark.parametrize(
-    "kind", [kind for kind in STORE_KINDS if kind != "store.workspace_write"]
-)  # no memory tool does
+    "kind", [kind for kind in STORE_KINDS if not kind.startswith(("store.workspace_", "store.file_", "store.group_"))]
+)  # no memory tool has to do with files or groups
 def test_a_store_that_fails_at_one_point_loses_nothing_doubles_nothing_and_recovers(kind, rate):
     """What is lost or doubled fails the life itself. Here: that the fault was felt, and where."""
     lives = lives_of(kind, rate)

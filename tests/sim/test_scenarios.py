@@ -13,10 +13,16 @@ from kelpie.simulate.kinds import KINDS
 from kelpie.simulate.plans.scenarios import MISSING, SCENARIOS, plan_of
 from tidy.tree import ROOT
 
-SEEDS = range(1, 16)
+SEEDS = range(1, 13)
 STEPS_MIN = 300
 # Worlds beyond these seeds in which something rare comes about.
-RARE = {"model.unknown_tool": ("bad-provider", 19)}
+RARE = {
+    "disk.short_read": ("rotten-disk", 15),
+    "disk.misdirected_write": ("rotten-disk", 15),
+    "network.connection_limit": ("vanishing-readers", 13),
+    "model.unknown_tool": ("bad-provider", 19),
+    "store.file_read": ("files-under-crash", 20),
+}
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def test_every_room_on_a_messages_way_is_the_real_one(lines):
     ("what", "where", "share"),
     [
         ("actors", "kelpie/actors/", 0.86),
-        ("storage", "umi/storage/", 0.9),
+        ("storage", "umi/storage/", 0.89),
         ("the turn", tuple(f"kelpie/agents/turn/{module}.py" for module in THE_TURN), 0.84),
     ],
 )

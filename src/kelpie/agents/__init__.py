@@ -14,6 +14,7 @@ together    agents that speak to one another, and groups
 folders     folders given and taken, files opened and closed by others than the agent
 batching    many requests at once, each a run of its own; batches: their rows
 scheduling  messages that are sent to an agent later
+sweeping    the bytes that nobody holds any more, once runs were removed
 trying      a tool run without an agent
 limits      bounds
 """

@@ -88,7 +88,9 @@ class AgentActor:
 
     async def _begin_again(self, stream: RunStream) -> None:
         """Note durably that an earlier attempt may have let pieces of a reply go out that will never be committed."""
-        if stream.is_new or not stream.run.options.stream_tokens:
+        # What is new here may have waited behind others, while another process took it up for somebody who reads it.
+        is_first = stream.is_new and stream.run.attempt == 0
+        if is_first or not stream.run.options.stream_tokens:
             return
         stream.run, changes = runs.plan_again(stream.run)
         await self._placement.commit(changes)

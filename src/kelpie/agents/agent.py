@@ -16,6 +16,7 @@ from kelpie.identities import records as identities
 from kelpie.models.thinking import NO_THINKING, Thinking
 from kelpie.people import NOBODY, Speaker, scopes
 from kelpie.tools import audit, blocks, collections, secrets, workspace
+from kelpie.trajectories import runs
 from kelpie.trajectories.records import MAIN
 from kelpie.trajectories.schema import RUNS_OF_AGENT, of_agent_deleted
 from umi import archival, core, embed
@@ -56,6 +57,7 @@ MIGRATIONS = [
     # The key of the speaker whose conversation an agent is; empty for one that is nobody's.
     Migration("kelpie.agents", 2, "ALTER TABLE agent ADD COLUMN belongs_to TEXT NOT NULL DEFAULT ''"),
     approving.MIGRATION,
+    Migration("kelpie.agents", 4, "CREATE INDEX agent_belongs_to ON agent (tenant, belongs_to) WHERE belongs_to <> ''"),
 ]
 
 
@@ -117,7 +119,7 @@ SELECT_AGENT = "SELECT body FROM agent WHERE tenant = ? AND id = ?"
 _ATTACH_TOOL = (
     "INSERT INTO agent_tool SELECT ?1, ?2, ?3,"
     " (SELECT coalesce(max(position), -1) + 1 FROM agent_tool WHERE tenant = ?1 AND agent_id = ?2)"
-    " WHERE true ON CONFLICT DO NOTHING"
+    " WHERE {} ON CONFLICT DO NOTHING"
 )
 
 
@@ -135,12 +137,24 @@ def exists(who: ActorId) -> Changes:
 
 
 _BELONGS_TO = "SELECT 1 FROM agent WHERE tenant = ? AND id = ? AND belongs_to = ?"
+_OF_SPEAKER = "SELECT id FROM agent WHERE tenant = ? AND belongs_to = ? LIMIT ?"
+_NONE_OF_SPEAKER = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM agent WHERE tenant = ? AND belongs_to = ?)"
 _TAKES_MESSAGES = f"{_BELONGS_TO} AND {approving.NONE_WAITS}"
 
 
 def belongs_to(who: ActorId, speaker: Speaker) -> Changes:
     """The guard that an agent is there and is this speaker's conversation: two people never share one."""
     return Changes().guard("agent", _BELONGS_TO, who.tenant, who.key, speaker.key)
+
+
+async def of_speaker(view: View, tenant: str, speaker: Speaker, most: int) -> list[str]:
+    """Ids of agents that are this speaker's conversations."""
+    return [row[0] for row in await view.fetch(_OF_SPEAKER, tenant, speaker.key, most)]
+
+
+def has_none(tenant: str, speaker: Speaker) -> Changes:
+    """The guard that no agent is this speaker's conversation."""
+    return Changes().guard("conversation", _NONE_OF_SPEAKER, tenant, speaker.key)
 
 
 def takes_messages(who: ActorId, speaker: Speaker, conversation_id: str) -> Changes:
@@ -253,18 +267,33 @@ def plan_delete(tenant: str, agent_id: str) -> Changes:
     changes.extend(secrets.plan_forget_agent(tenant, agent_id)).extend(workspace.plan_forget_agent(tenant, agent_id))
     changes.extend(attached.plan_forget_agent(tenant, agent_id)).extend(approving.plan_forget_agent(tenant, agent_id))
     changes.extend(collections.plan_forget_agent(tenant, agent_id))
-    changes.extend(identities.plan_forget("agent", tenant, agent_id)).extend(groups.plan_forget_agent(tenant, agent_id))
+    changes.extend(identities.plan_forget("agent", tenant, agent_id))
+    # Groups that it manages go with it, and what others said there is theirs alone from now on. First, while their
+    # groups can still be found.
+    changes.extend(runs.plan_leave_groups(tenant, groups.MANAGED, tenant, agent_id))
+    changes.extend(groups.plan_forget_agent(tenant, agent_id))
     return changes.extend(plan_forget(actor_id(tenant, agent_id)))
 
 
-def plan_attach_tool(tenant: str, agent_id: str, tool_id: str) -> Changes:
-    """Attach a tool as the last; attaching it twice is harmless."""
-    return Changes().write(_ATTACH_TOOL, tenant, agent_id, tool_id)
+def plan_attach_tool(tenant: str, agent_id: str, tool_id: str, *, where: str = "true") -> Changes:
+    """Attach a tool as the last; attaching it twice is harmless.
+
+    where  must hold when it is committed, in SQL: ?1 is the tenant, ?2 the agent
+    """
+    return Changes().write(_ATTACH_TOOL.format(where), tenant, agent_id, tool_id)
 
 
 def plan_detach_tool(tenant: str, agent_id: str, tool_id: str) -> Changes:
     return Changes().write(
         "DELETE FROM agent_tool WHERE tenant = ? AND agent_id = ? AND tool_id = ?", tenant, agent_id, tool_id
+    )
+
+
+def plan_detach_tool_where(tenant: str, tool_id: str, where: str, *params: str) -> Changes:
+    """Take a tool from all agents of which something holds when it is committed: SQL on a row of agent_tool, with
+    `params` from ?3 on."""
+    return Changes().write(
+        f"DELETE FROM agent_tool WHERE tenant = ?1 AND tool_id = ?2 AND {where}", tenant, tool_id, *params
     )
 
 

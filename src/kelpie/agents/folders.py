@@ -1,6 +1,7 @@
 """Folders of agents: given, taken away, deleted, and their files opened by somebody else than the agent.
 
-The tools for files come with an agent's first folder and go with its last.
+The tools for files come with an agent's first folder and go with its last. Which is the first and which the last is
+decided in the commit: two who take an agent's last two folders at the same time each saw the other one there.
 """
 
 from collections.abc import Sequence
@@ -32,12 +33,11 @@ async def plan_attach(view: View, tenant: str, agent_id: str, folder_ids: Sequen
     if len(wanted) > file_limits.AGENT_FOLDERS_MAX:
         raise LimitExceeded("the agent's list of folders", len(wanted), file_limits.AGENT_FOLDERS_MAX, "folders")
     changes = Changes()
+    for tool_id in await _tools(view, tenant):
+        changes.extend(agents.plan_attach_tool(tenant, agent_id, tool_id, where=attached.NO_FOLDER))
     for folder_id in folder_ids:
         await folders.get(view, tenant, folder_id)
         changes.extend(attached.plan_attach(tenant, agent_id, folder_id))
-    if not had:
-        for tool_id in await _tools(view, tenant):
-            changes.extend(agents.plan_attach_tool(tenant, agent_id, tool_id))
     return changes
 
 
@@ -49,7 +49,7 @@ async def plan_replace(view: View, tenant: str, agent_id: str, folder_ids: Seque
         if folder_id not in folder_ids:
             changes.extend(attached.plan_detach(tenant, agent_id, folder_id))
     if had and not folder_ids:
-        changes.extend(_plan_detach_tools(tenant, agent_id))
+        changes.extend(_plan_detach_tools(tenant, f"agent_id = ?3 AND {attached.WITHOUT_FOLDER}", agent_id))
     seen = View(view.database, Changes().extend(view.changes or Changes()).extend(changes))
     return changes.extend(await plan_attach(seen, tenant, agent_id, [one for one in folder_ids if one not in had]))
 
@@ -77,28 +77,27 @@ async def detach(workshop: Workshop, tenant: str, agent_id: str, folder_id: str)
     view = View(workshop.database)
     await agents.get(view, tenant, agent_id)
     await folders.get(view, tenant, folder_id)
-    changes = attached.plan_detach(tenant, agent_id, folder_id)
-    if [folder.id for folder in await attached.folders_of(view, tenant, agent_id)] == [folder_id]:
-        changes.extend(_plan_detach_tools(tenant, agent_id))
+    of_agent = f"agent_id = ?4 AND {attached.ONLY_THIS_FOLDER}"
+    changes = _plan_detach_tools(tenant, of_agent, folder_id, agent_id)
+    changes.extend(attached.plan_detach(tenant, agent_id, folder_id))
     await workshop.database.commit(changes)
 
 
 async def delete(workshop: Workshop, tenant: str, folder_id: str) -> None:
     """Remove a folder with its files, and from every agent. Raises NotFound."""
     view = View(workshop.database)
-    changes = folders.plan_delete(await folders.get(view, tenant, folder_id))
-    for agent_id in await attached.only_folder_of(view, tenant, folder_id):
-        changes.extend(_plan_detach_tools(tenant, agent_id))
+    folder = await folders.get(view, tenant, folder_id)
+    changes = _plan_detach_tools(tenant, attached.ONLY_THIS_FOLDER, folder_id).extend(folders.plan_delete(folder))
     try:
         await workshop.database.commit(changes)
     except GuardFailed:
         raise NotFound(f"no folder has the id '{folder_id}'") from None
 
 
-def _plan_detach_tools(tenant: str, agent_id: str) -> Changes:
+def _plan_detach_tools(tenant: str, where: str, *params: str) -> Changes:
     changes = Changes()
     for tool_id in _TOOL_IDS:
-        changes.extend(agents.plan_detach_tool(tenant, agent_id, tool_id))
+        changes.extend(agents.plan_detach_tool_where(tenant, tool_id, where, *params))
     return changes
 
 

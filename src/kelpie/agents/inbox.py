@@ -15,7 +15,7 @@ import msgspec
 
 from kelpie.actors import ActorId, ActorRef, Silo
 from kelpie.agents import agent as agents
-from kelpie.agents import conversing, limits
+from kelpie.agents import conversing, limits, sweeping
 from kelpie.agents.actor import AgentActor, StartAnew, TakeTurn
 from kelpie.agents.agent import ACTOR_KIND
 from kelpie.agents.rules import approving
@@ -280,10 +280,12 @@ class Inbox:
 
     async def drop(self, tenant: str, conversation_id: str) -> None:
         """Remove a conversation with its runs; those that are at work are stopped. Raises NotFound, StoreError."""
-        view = View(self._workshop.database)
+        shop, view = self._workshop, View(self._workshop.database)
         one = await conversations.get(view, tenant, conversation_id)
+        gone = await conversing.plan_drop(view, one)
+        gone.extend(sweeping.plan_errand(shop.outbox, tenant, one.agent_id, shop.host.clock.now_ms()))
         try:
-            await self._workshop.database.commit(await conversing.plan_drop(view, one))
+            await shop.database.commit(gone)
         except GuardFailed:
             raise NotFound(f"no conversation has the id '{conversation_id}'") from None
         for stream in list(self._open.values()):

@@ -23,6 +23,7 @@ COMPACTION_SUMMARY_TOKENS_MIN = 64  # a summary may have, however small the wind
 COMPACTION_TRANSCRIPT_SHARE = 0.8  # of the summariser's window: the estimate may be wrong
 CONTEXT_SHRINKS_MAX = 5  # times a step is asked again with half the history because the window was overestimated
 OUTPUT_TOKENS_RESERVED_SHARE = 0.15  # of the context window, left for the reply
+SWEEP_ATTEMPTS_MAX = 3  # times in a row that an agent's steps are looked through because it wrote another one meanwhile
 STORE_CALL_ATTEMPTS_MAX = 20  # times a step's store tools are planned anew because another writer was first
 ACCEPT_DOUBT_MS_MAX = 10_000  # a sender waits that long for a store that does not say whether its message is there
 CANCEL_WAIT_MS_MAX = 5_000  # for a run that is cancelled to end

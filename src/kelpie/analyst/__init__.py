@@ -16,6 +16,7 @@
     provenance/         what a number stands on: its cell, its query, the data; asking again, another way, elsewhere
     charts/             a result as a Vega-Lite chart, of the kind that fits it; PNG and SVG
     questions.py        a question from outside, put to an agent
+    leaving.py          a person or team is removed, with their conversations and conventions
     answers/            what is shown of it: a number without a source is not
     reports/            answers as a page, as Markdown, as CSV
     learned.py          questions with SQL that people vouched for; confirming.py makes them out of answers

@@ -154,6 +154,11 @@ def plan_unlearn(tenant: str, learned_id: str) -> Changes:
     return Changes().guard("learned", _DELETE, tenant, learned_id)
 
 
+def plan_forget_holder(tenant: str, key: str) -> Changes:
+    """A speaker who is removed takes along what means something for them alone."""
+    return Changes().write("DELETE FROM verified_query WHERE tenant = ? AND holds_for = ?", tenant, key)
+
+
 def plan_forget_model(tenant: str, semantic_model_id: str) -> Changes:
     """A model that is deleted takes along what was learned of it."""
     return Changes().write(_FORGET_MODEL, tenant, semantic_model_id)

@@ -71,6 +71,10 @@ QUESTION_OPTIONS_MAX = 8
 FEEDBACK_CHARS_MAX = 2_000  # why an answer is wrong
 SESSION_CHARS_MAX = 100
 
+# Somebody leaves
+LEAVING_ATTEMPTS_MAX = 20  # times they are looked at anew because they still ask, or others change people
+SESSIONS_FORGOTTEN_AT_ONCE = 100  # conversations whose ids are read together; each goes in a commit of its own
+
 # Conventions
 CONVENTION_TOPIC_BYTES_MAX = 200
 CONVENTION_VALUE_BYTES_MAX = 500

@@ -16,9 +16,10 @@ from kelpie.analyst import limits
 from kelpie.analyst.agent import PLANNER_HANDLE, analyst_agent
 from kelpie.analyst.semantic import records
 from kelpie.analyst.semantic.records import SemanticModelRecord
-from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound
+from kelpie.errors import Conflict, GuardFailed, InvalidInput, LimitExceeded, NotFound
 from kelpie.models.registry import Models
 from kelpie.people import NOBODY, Speaker
+from kelpie.people import records as people
 from kelpie.trajectories.records import RunInput, RunOptions
 from umi.dst import named_uuid
 from umi.entity import Block
@@ -115,9 +116,12 @@ async def _session_agent(workshop: Workshop, view: View, record: SemanticModelRe
     ]
     try:
         draft = creation.Draft(agent=agent, blocks=blocks, tool_names=made.tools, speaker=question.speaker)
-        await creation.create(workshop, draft)
+        agent, changes = await creation.plan(workshop, view, draft)
+        await workshop.database.commit(changes.extend(people.is_here(record.tenant, question.speaker)))
     except Conflict:
         await agents.get(view, record.tenant, agent_id)  # another first question was faster
+    except GuardFailed:
+        raise NotFound(f"'{question.speaker.name}' was removed: nobody asks for them any more") from None
     return agent_id
 
 

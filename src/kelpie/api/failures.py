@@ -98,7 +98,9 @@ def of_failed_group(run: GroupRun, house: House) -> Response:
     """The answer to a message to a group whose run failed though every turn of its was taken."""
     error = run.error or {"kind": "internal_error", "message": "the group's run failed without saying why"}
     status = 404 if error["kind"] == "not_found" else 422
-    return answer({"detail": house.redact(str(error["message"]))}, status, dict(_DO_NOT_REPEAT))
+    # The run's name says that the message was taken: a refusal has none.
+    headers = {**_DO_NOT_REPEAT, "x-kelpie-run-id": run.id}
+    return answer({"detail": house.redact(str(error["message"]))}, status, headers)
 
 
 def run_error(run: Run | GroupRun, house: House) -> tuple[str, str]:

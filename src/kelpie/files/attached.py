@@ -18,6 +18,12 @@ from umi.storage import Changes, Page, Row, View, paged
 GUARD = "open files"
 # Whether the agent of a query on the table `agent` has a folder: what a step asks before it looks for more.
 HAS_FOLDERS = "EXISTS (SELECT 1 FROM agent_folder f WHERE f.tenant = agent.tenant AND f.agent_id = agent.id)"
+# What is decided by whoever commits, among others who give and take folders at the same time: that the agent ?2 has no
+# folder, and of a row of agent_tool, that its agent has none, or the folder ?3 and no other.
+NO_FOLDER = "NOT EXISTS (SELECT 1 FROM agent_folder f WHERE f.tenant = ?1 AND f.agent_id = ?2)"
+_OF_ROW = "EXISTS (SELECT 1 FROM agent_folder f WHERE f.tenant = agent_tool.tenant AND f.agent_id = agent_tool.agent_id"
+WITHOUT_FOLDER = f"NOT {_OF_ROW})"
+ONLY_THIS_FOLDER = f"{_OF_ROW} AND f.folder_id = ?3) AND NOT {_OF_ROW} AND f.folder_id <> ?3)"
 _FOLDERS = (
     "SELECT d.body FROM agent_folder a JOIN folder d ON d.tenant = a.tenant AND d.id = a.folder_id"
     " WHERE a.tenant = ? AND a.agent_id = ? ORDER BY a.seq"
@@ -143,16 +149,6 @@ async def agents_of(view: View, tenant: str, folder_id: str) -> list[str]:
     """The agents that have a folder, in the order in which they got it."""
     rows = await view.fetch(
         "SELECT agent_id FROM agent_folder WHERE tenant = ? AND folder_id = ? ORDER BY seq", tenant, folder_id
-    )
-    return [row[0] for row in rows]
-
-
-async def only_folder_of(view: View, tenant: str, folder_id: str) -> list[str]:
-    """The agents that have this folder and no other."""
-    rows = await view.fetch(
-        "SELECT a.agent_id FROM agent_folder a WHERE a.tenant = ?1 AND a.folder_id = ?2 AND NOT EXISTS (SELECT 1 FROM"
-        " agent_folder b WHERE b.tenant = ?1 AND b.agent_id = a.agent_id AND b.folder_id <> ?2)",
-        *(tenant, folder_id),
     )
     return [row[0] for row in rows]
 

@@ -5,7 +5,7 @@ A file is `waiting` from the commit that acknowledges its upload, `indexing` fro
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -27,6 +27,7 @@ _COLUMNS = (
 )
 SELECT_FILE = f"SELECT {_COLUMNS} FROM file WHERE tenant = ?"
 _ENDING_CHARS_MAX = 20  # what is longer is no kind of file
+_TEXT = "SELECT text FROM file_text WHERE tenant = ? AND file_id = ?"
 _INSERT = f"INSERT INTO file ({_COLUMNS}) VALUES ({', '.join('?' * 15)})"
 
 
@@ -212,10 +213,40 @@ async def get(view: View, tenant: str, folder_id: str, file_id: str) -> File:
     return file
 
 
+async def get_with_text(view: View, tenant: str, folder_id: str, file_id: str) -> tuple[File, str | None]:
+    """A file and what it says, both of one moment: whoever is told that it was read gets its text, also while it is
+    being replaced. Raises NotFound, as `get` does."""
+    rows, texts = await view.all(
+        (f"{SELECT_FILE} AND folder_id = ? AND id = ?", (tenant, folder_id, file_id)),
+        (_TEXT, (tenant, file_id)),
+    )
+    if not rows:
+        raise NotFound(f"the folder has no file with the id '{file_id}'")
+    return file_from_row(rows[0]), texts[0][0] if texts else None
+
+
 async def list_files(view: View, tenant: str, folder_id: str, page: Page) -> list[File]:
     """A page of a folder's files by age."""
-    sql, bound = paged(f"{SELECT_FILE} AND folder_id = ?", [tenant, folder_id], page, table="file", tenant=tenant)
+    sql, bound = _listed(tenant, folder_id, page)
     return [file_from_row(row) for row in await view.fetch(sql, *bound)]
+
+
+async def list_with_texts(view: View, tenant: str, folder_id: str, page: Page) -> tuple[list[File], dict[str, str]]:
+    """The same, and what they say by id, all of one moment. Raises LimitExceeded for more than fits into memory."""
+    sql, bound = _listed(tenant, folder_id, page)
+    # What would be too much isn't even read.
+    texts = (
+        "SELECT file_id, text FROM file_text WHERE tenant = ?"
+        f" AND file_id IN (SELECT id FROM ({sql})) AND (SELECT sum(chars) FROM ({sql})) <= ?"
+    )
+    rows, found = await view.all((sql, bound), (texts, (tenant, *bound, *bound, limits.FILE_TEXTS_CHARS_MAX)))
+    listed = [file_from_row(row) for row in rows]
+    _check_chars(listed)
+    return listed, dict(found)
+
+
+def _listed(tenant: str, folder_id: str, page: Page) -> tuple[str, tuple[Any, ...]]:
+    return paged(f"{SELECT_FILE} AND folder_id = ?", [tenant, folder_id], page, table="file", tenant=tenant)
 
 
 async def sizes(view: View, tenant: str) -> list[Sizes]:
@@ -232,18 +263,22 @@ async def content_of(view: View, file: File) -> bytes | None:
 
 async def text_of(view: View, tenant: str, file_id: str) -> str | None:
     """The text of a file; None until it is read, and for one that could not be."""
-    row = await view.one("SELECT text FROM file_text WHERE tenant = ? AND file_id = ?", tenant, file_id)
+    row = await view.one(_TEXT, tenant, file_id)
     return None if row is None else row[0]
 
 
 async def texts_of(view: View, tenant: str, wanted: Sequence[HasText]) -> dict[str, str]:
     """The texts of those that were read, by id. Raises LimitExceeded for more than fit into memory at once."""
-    chars = sum(one.chars for one in wanted)
-    if chars > limits.FILE_TEXTS_CHARS_MAX:
-        raise LimitExceeded("what these files say", chars, limits.FILE_TEXTS_CHARS_MAX, "characters; ask for fewer")
+    _check_chars(wanted)
     ids = msgspec.json.encode([one.id for one in wanted]).decode()
     sql = "SELECT file_id, text FROM file_text WHERE tenant = ? AND file_id IN (SELECT value FROM json_each(?))"
     return dict(await view.fetch(sql, tenant, ids))
+
+
+def _check_chars(wanted: Sequence[HasText]) -> None:
+    chars = sum(one.chars for one in wanted)
+    if chars > limits.FILE_TEXTS_CHARS_MAX:
+        raise LimitExceeded("what these files say", chars, limits.FILE_TEXTS_CHARS_MAX, "characters; ask for fewer")
 
 
 def plan_read(file: File, text: str, chunks: int, now_ms: int) -> Changes:

@@ -23,6 +23,8 @@ _MEMBERS = (
 OF_MANAGERS = (
     "SELECT body FROM agent_group WHERE tenant = ? AND manager_id IN (SELECT value FROM json_each(?)) ORDER BY seq"
 )
+# The ids of the groups that an agent manages.
+MANAGED = "SELECT id FROM agent_group WHERE tenant = ? AND manager_id = ?"
 # A column for a query of agents: whether background agents are told what this one talks about.
 HAS_BACKGROUND = (
     "EXISTS (SELECT 1 FROM agent_group g WHERE g.tenant = agent.tenant AND g.manager_id = agent.id"
@@ -164,9 +166,8 @@ def plan_delete(tenant: str, group_id: str) -> Changes:
 def plan_forget_agent(tenant: str, agent_id: str) -> Changes:
     """Take an agent that is being deleted from its groups; those that it manages are deleted with it."""
     changes = Changes().write("DELETE FROM group_member WHERE tenant = ? AND agent_id = ?", tenant, agent_id)
-    managed = "SELECT id FROM agent_group WHERE tenant = ? AND manager_id = ?"
     for table in ("group_member", "group_run", "group_turn"):
-        sql = f"DELETE FROM {table} WHERE tenant = ? AND group_id IN ({managed})"
+        sql = f"DELETE FROM {table} WHERE tenant = ? AND group_id IN ({MANAGED})"
         changes.write(sql, tenant, tenant, agent_id)
     return changes.write("DELETE FROM agent_group WHERE tenant = ? AND manager_id = ?", tenant, agent_id)
 

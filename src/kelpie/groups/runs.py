@@ -31,6 +31,10 @@ _END = (
     "UPDATE group_run SET status = ?, stop_reason = ?, error = ?, completed_at_ms = ?"
     " WHERE tenant = ? AND id = ? AND status IN ('created', 'running')"
 )
+_EARLIER = (
+    "SELECT 1 FROM group_run WHERE tenant = ?1 AND group_id = ?2 AND status IN ('created', 'running')"
+    " AND seq < (SELECT seq FROM group_run WHERE tenant = ?1 AND id = ?3) LIMIT 1"
+)
 _AT_REST = (
     "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM group_run WHERE tenant = ? AND group_id = ?"
     " AND status IN ('created', 'running'))"
@@ -118,6 +122,11 @@ async def count_open(view: View, tenant: str) -> int:
     sql = "SELECT count(*) FROM group_run WHERE status IN ('created', 'running') AND tenant = ?"
     count: int = (await view.fetch(sql, tenant))[0][0]
     return count
+
+
+async def has_to_wait(view: View, run: GroupRun) -> bool:
+    """Whether an earlier message to the group has not been answered yet. No such one can come later."""
+    return await view.one(_EARLIER, run.tenant, run.group_id, run.id) is not None
 
 
 async def turns_of(view: View, tenant: str, run_id: str) -> list[GroupTurn]:

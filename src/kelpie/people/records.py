@@ -11,6 +11,7 @@ import msgspec
 
 from kelpie.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from kelpie.people import limits, scopes
+from kelpie.people.speaker import Speaker
 from umi import archival, embed
 from umi.archival.keys import name_key
 from umi.dst import Host
@@ -270,6 +271,16 @@ async def plan_remove_team(view: View, tenant: str, id_or_name: str) -> tuple[Te
     gone = _the_team(await roster(view, tenant), id_or_name)
     changes = Changes().guard("team", "DELETE FROM team WHERE tenant = ? AND id = ?", tenant, gone.id)
     return gone, changes.extend(_plan_forget(tenant, scopes.of_team(gone.id)))
+
+
+def is_here(tenant: str, speaker: Speaker) -> Changes:
+    """The guard that this person, or the team that is spoken for, has not been removed (guard "speaker")."""
+    if speaker.person is not None:
+        return Changes().guard("speaker", "SELECT 1 FROM person WHERE tenant = ? AND id = ?", tenant, speaker.person)
+    if speaker.teams:
+        key = name_key(speaker.teams[0])
+        return Changes().guard("speaker", "SELECT 1 FROM team WHERE tenant = ? AND key = ?", tenant, key)
+    return Changes()
 
 
 def _the_person(known: Roster, id_or_handle: str) -> Person:

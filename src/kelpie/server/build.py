@@ -20,6 +20,7 @@ from kelpie.agents.inbox import Inbox
 from kelpie.agents.memory.remembering import Remembering
 from kelpie.agents.rules.approving import Expiry
 from kelpie.agents.scheduling import Scheduling
+from kelpie.agents.sweeping import Sweeping
 from kelpie.agents.together.overhearing import Overhearing
 from kelpie.agents.together.talking import Talking
 from kelpie.agents.turn.scene import Workshop
@@ -107,6 +108,7 @@ class Outside:
     opens_program  starts an MCP server that is a program, in a jail; None: there are none then
     open_source  the data that people ask about
     embedder     finds facts by meaning: "auto" takes MiniLM where it was fetched; None finds by words alone
+    reader       the text of files; None: documents are read in processes of their own
     seal         encrypts keys and secrets in the store
     silo         the name under which it claims its actors
     """
@@ -117,6 +119,7 @@ class Outside:
     opens_program: OpenProgram | None = None
     open_source: OpenSource = open_source
     embedder: Embedder | str | None = "auto"
+    reader: Reader | None = None
     silo: str = "local"
     seal: Seal = UNSEALED
 
@@ -257,6 +260,7 @@ class Server:
         await self._open_sealed(database)
         Remembering(workshop)
         Overhearing(workshop)
+        Sweeping(workshop)
         silo = Silo(self.outside.silo, database, host, self.events, idle_ms=config.idle_before_deactivation_ms)
         inbox, reminders = Inbox(workshop, silo), Reminders(database, host)
         Expiry(database, reminders)
@@ -274,7 +278,7 @@ class Server:
             batching=batching,
             scheduling=Scheduling(database, host, inbox, reminders),
             talking=Talking(workshop, inbox),
-            uploads=Processing(archive, workshop.outbox, Reader(host)),
+            uploads=Processing(archive, workshop.outbox, self.outside.reader or Reader(host)),
             keys=keys,
             quotas=quotas,
             analyst=self.analyst,

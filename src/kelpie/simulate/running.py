@@ -14,8 +14,11 @@ from kelpie.simulate.clients.approvals import Approvals
 from kelpie.simulate.clients.asking import Askers
 from kelpie.simulate.clients.clients import Clients
 from kelpie.simulate.clients.conversing import Conversing
+from kelpie.simulate.clients.filing import Filing
+from kelpie.simulate.clients.grouping import Grouping
 from kelpie.simulate.clients.performer import Performer
 from kelpie.simulate.clients.reminding import Reminders
+from kelpie.simulate.clients.streaming import Streaming
 from kelpie.simulate.machines.world import Violation, World
 from kelpie.simulate.nemesis import Nemesis
 from kelpie.simulate.plans.plan import Event, Plan
@@ -76,7 +79,15 @@ class _Run:
         askers = Askers(clients)
         # In the order in which they are checked: an agent that waits for an answer takes no message, and what is sent
         # for a reminder has to keep the other promises.
-        performers: list[Performer] = [askers, Approvals(clients), Reminders(clients), Conversing(clients)]
+        performers: list[Performer] = [
+            askers,
+            Approvals(clients),
+            Reminders(clients),
+            Conversing(clients),
+            Grouping(clients),
+            Filing(clients),
+            Streaming(clients),
+        ]
         of_kind = {kind: one for one in performers for kind in one.kinds}
         await clients.set_up()
         for one in performers:

@@ -19,6 +19,8 @@ _INSERT = (
 )
 # A run that has begun comes first, also before one that was committed earlier and not heard of until later.
 _IN_TURN = "ORDER BY status = 'created', seq"
+# For what is kept beside a run: written only while that is there. Its parameters are the tenant and the run's id.
+IS_THERE = "EXISTS (SELECT 1 FROM run WHERE tenant = ? AND id = ?)"
 _OPEN = f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') {_IN_TURN}"
 _OPEN_OF_AGENT = (
     f"SELECT {_COLUMNS} FROM run WHERE status IN ('created', 'running') AND tenant = ? AND agent_id = ? {_IN_TURN}"
@@ -165,6 +167,13 @@ def plan_leave_group(tenant: str, group_id: str) -> Changes:
     """What was said in a group is from now on its agents' alone."""
     sql = "UPDATE run SET group_id = NULL WHERE tenant = ? AND group_id = ?"
     return Changes().write(sql, tenant, group_id)
+
+
+def plan_leave_groups(tenant: str, groups: str, *params: str) -> Changes:
+    """The same of several groups: `groups` is a query for their ids."""
+    return Changes().write(
+        f"UPDATE run SET group_id = NULL WHERE tenant = ? AND group_id IN ({groups})", tenant, *params
+    )
 
 
 def plan_withdrawn(tenant: str, run_id: str) -> Changes:

@@ -1,5 +1,6 @@
 """The tables of trajectories. Every read and write of them is in this package."""
 
+from kelpie.trajectories import content
 from kelpie.trajectories.fulltext import create_text_table
 from umi.storage import Migration
 
@@ -155,6 +156,7 @@ MIGRATIONS = [
     ),
     # What the backend said of the tokens of a reply, where its sender wanted that kept.
     Migration("kelpie.trajectories", 11, "ALTER TABLE step ADD COLUMN tokens BLOB"),
+    content.MIGRATION,
 ]
 
 # How much of the store a tenant's trajectories take, as far as it is theirs to make less.
@@ -168,10 +170,11 @@ RUNS_OF_AGENT = "SELECT id FROM run WHERE tenant = ?1 AND agent_id = ?2"
 
 
 def of_agent_deleted(tenant: str, agent_id: str) -> list[tuple[str, tuple[str, str]]]:
-    """The statements that remove an agent's trajectory. Contents stay: other agents may share them."""
+    """The statements that remove an agent's trajectory, and the contents that no other agent holds."""
     text = "DELETE FROM message_text WHERE rowid IN (SELECT seq FROM message WHERE tenant = ? AND agent_id = ?)"
     tables = ("message", "call", "step", "run", "run_otid", "conversation", "stretch")
     return [
         (text, (tenant, agent_id)),
         *((f"DELETE FROM {table} WHERE tenant = ? AND agent_id = ?", (tenant, agent_id)) for table in tables),
+        *content.of_agent_deleted(tenant, agent_id),
     ]

@@ -1,6 +1,7 @@
 """Folders of agents: their tools come and go, their files stand in the context; a turn without any reads no more."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -71,6 +72,60 @@ async def test_the_tools_come_with_the_first_folder_and_go_with_the_last(sea):
     await attach(sea, agent, sea.folder)
     await agent_folders.detach(sea.workshop, "t", agent.id, sea.folder.id)
     assert await tools_of(sea, agent) == set()
+
+
+class AtOnce:
+    """The store of several who each read before any of them commits; their commits come in order."""
+
+    def __init__(self, database, writers):
+        self._database, self._all_read = database, asyncio.Barrier(writers)
+        self.read = database.read
+
+    async def commit(self, changes):
+        await self._all_read.wait()
+        return await self._database.commit(changes)
+
+
+async def test_two_who_give_and_take_folders_at_once_leave_the_tools_with_who_has_folders(sea):
+    """Each saw the other folder there, or none: what is the last folder, or the first, is decided in the commit."""
+    agent, land = await sea.agent(), await folder(sea, "land")
+
+    async def at_once(*calls):
+        workshop = dataclasses.replace(sea.workshop, database=AtOnce(sea.database, len(calls)))
+        await asyncio.gather(*(how(workshop, "t", agent.id, one.id) for how, one in calls))
+
+    attach_one, detach_one = agent_folders.attach, agent_folders.detach
+    await at_once((attach_one, sea.folder), (attach_one, land))
+    assert await tools_of(sea, agent) == NAMES
+    await at_once((detach_one, sea.folder), (detach_one, land))
+    assert await tools_of(sea, agent) == set()
+    await attach(sea, agent, sea.folder)
+    await at_once((attach_one, land), (detach_one, sea.folder))
+    assert await tools_of(sea, agent) == NAMES
+    await at_once((detach_one, land), (attach_one, sea.folder))
+    assert await tools_of(sea, agent) == NAMES
+
+
+async def test_a_folder_that_is_deleted_takes_the_tools_of_those_who_have_no_other_by_then(sea):
+    agent, land = await sea.agent(), await folder(sea, "land")
+    await attach(sea, agent, sea.folder, land)
+
+    class Meanwhile(AtOnce):
+        async def commit(self, changes):
+            await agent_folders.detach(sea.workshop, "t", agent.id, land.id)
+            return await self._database.commit(changes)
+
+    workshop = dataclasses.replace(sea.workshop, database=Meanwhile(sea.database, 1))
+    await agent_folders.delete(workshop, "t", sea.folder.id)
+    assert await tools_of(sea, agent) == set()
+
+
+async def test_tools_that_an_agent_has_without_folders_stay_when_none_is_taken(sea):
+    agent = await sea.agent()
+    tool_id = agent_folders._TOOL_IDS[0]
+    await sea.database.commit(agents.plan_attach_tool("t", agent.id, tool_id))
+    await agent_folders.detach(sea.workshop, "t", agent.id, sea.folder.id)
+    assert await agents.tool_ids(sea.view, "t", agent.id) == [tool_id]
 
 
 async def test_what_is_not_there_is_said(sea, monkeypatch):

@@ -125,6 +125,7 @@ def test_a_dynamic_group_ends_with_its_word(live, http, three):
     answer = say(http, group, "go")
     assert answer.status_code == 422, "the model says ok, and names nobody"
     assert "chose nobody" in answer.json()["detail"]
+    assert answer.headers["x-kelpie-run-id"].startswith("group_run-"), "it is no refusal: the message was taken"
     events, ends = told(say(http, group, "go", streaming=True).text)
     assert (events[-1]["message_type"], events[-1]["error_type"], ends) == ("error_message", "group_failed", 1)
 

@@ -5,9 +5,11 @@ import json
 import pytest
 from tests.kelpie.api.conftest import ALL, ANNA, EVE, TWO
 
+from kelpie.analyst import questions
 from kelpie.api.auth import Keys
 from kelpie.config import KeyOwner, from_environment
-from kelpie.errors import InvalidInput
+from kelpie.errors import InvalidInput, NotFound
+from kelpie.people.speaker import Speaker
 from kelpie.trajectories import runs
 
 QUESTION = "What was the turnover per drink?"
@@ -207,6 +209,59 @@ def test_a_person_who_is_gone_is_spoken_for_no_more(house):
     assert house.http.delete("/v1/people/anna").status_code == 200
     assert ask(house.anna)[0] == 403
     assert ask(house.http, **{"as": "anna"})[0] == 404
+
+
+def everything(live):
+    """Every table's rows as text, by table."""
+    view = live.server._database.view()
+
+    async def read():
+        tables = await view.fetch("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%fts%'")
+        return {name: repr(await view.fetch(f"SELECT * FROM {name}")) for (name,) in tables}
+
+    return live.run(read())
+
+
+def test_who_leaves_takes_their_conversations_along_and_nobody_elses(house):
+    said = [ask(house.anna, session=f"of anna {n}")[1] for n in range(2)]
+    kept = ask(house.http, session="of nobody")[1]
+    runs_of_anna = [one["run_id"] for one in said]
+    sessions = [json.loads(house.http.get(f"/v1/runs/{run}").text)["agent_id"] for run in runs_of_anna]
+    before = everything(house)
+    found = {table for table, text in before.items() if any(one in text for one in [*sessions, *runs_of_anna])}
+    assert {"agent", "run", "step", "message", "block_scope", "analyst_query", "analyst_answer"} <= found
+    blocks = {one["id"] for one in house.http.get(f"/v1/agents/{sessions[0]}/core-memory/blocks").json()}
+    assert blocks
+    assert house.http.delete("/v1/people/anna").status_code == 200
+    after = everything(house)
+    left = {table for table, text in after.items() for one in [*sessions, *runs_of_anna, *blocks] if one in text}
+    # The audit says what was done; memory keeps the name of a scope, so that no cache shows what it held.
+    assert left <= {"audit", "fact_scope"}
+    assert "content" in found
+    assert house.http.get(f"/v1/runs/{kept['run_id']}").status_code == 200
+    assert ask(house.http, session="of nobody")[0] == 200
+
+
+def test_a_team_of_the_same_name_begins_with_nothing_of_the_one_that_was_removed(house):
+    first = ask(house.http, **{"as": "Finance"})[1]
+    agent_id = house.http.get(f"/v1/runs/{first['run_id']}").json()["agent_id"]
+    assert house.http.delete("/v1/teams/Finance").status_code == 200
+    assert house.http.get(f"/v1/agents/{agent_id}").status_code == 404
+    assert house.http.post("/v1/teams", json={"name": "Finance"}).status_code == 200
+    second = ask(house.http, **{"as": "Finance"})[1]
+    assert second["status"] == "completed"
+    runs_there = house.http.get("/v1/runs/", params={"agent_id": agent_id}).json()
+    assert [one["id"] for one in runs_there] == [second["run_id"]]
+
+
+def test_a_first_question_that_comes_after_its_speaker_was_removed_makes_no_conversation(house):
+    anna = house.http.get("/v1/people/anna").json()
+    speaker = Speaker(anna["id"], anna["name"], ())
+    assert house.http.delete("/v1/people/anna").status_code == 200
+    question = questions.Question(text=QUESTION, model="kelpie/planner", speaker=speaker)
+    served = house.server.app.state.house
+    with pytest.raises(NotFound, match="'Anna Berg' was removed"):
+        house.run(questions.put(served.workshop, served.inbox, "t", question))
 
 
 @pytest.mark.parametrize("owner", ["t:", "t:anna+", ":", "t: ", "t:+anna"])

@@ -13,7 +13,7 @@ from kelpie.api.wire.messages import Fashion, shown
 from kelpie.api.wire.partial import StringValue
 from kelpie.api.wire.stream import Narrator
 from kelpie.models.scripted import Script, pieces_of
-from kelpie.trajectories.records import Call, Step, StoredMessage
+from kelpie.trajectories.records import Call, Step, StoredMessage, Told
 from umi.wire.types import ImagePart, Message, TextPart, ToolCall, Usage
 
 ID = "message-123e4567-e89b-42d3-8456-4266141740ff"
@@ -254,6 +254,13 @@ def test_a_reply_that_was_not_streamed_follows_whole():
     assert pieces == []
     whole = shown([stored(reply)], {}, Fashion())
     assert rest == [part | {"seq_id": number} for number, part in enumerate(whole, 1)]
+
+
+def test_what_has_no_pieces_has_numbers_of_its_attempt_as_well():
+    """Those below may have been of pieces that an earlier attempt let go out."""
+    narrator, step = Narrator("run-1", Fashion()), msgspec.structs.replace(STEP, told=Told(2, []))
+    summary = narrator.committed(Committed(step, [stored(Message(role="user", content="So far."))]), {})
+    assert [one["seq_id"] for one in summary] == [2 * limits.STREAM_EVENTS_PER_ATTEMPT + 1]
 
 
 # ---- the text of a call that is still arriving

@@ -119,7 +119,6 @@ async def test_taking_a_folder_deleting_one_and_deleting_an_agent(library):
     await opened(library, "first/a.txt", "second/a.txt")
     await opened(library, "second/a.txt", agent="ben")
     assert await attached.agents_of(library.view, "t", library.second.id) == ["ada", "ben"]
-    assert await attached.only_folder_of(library.view, "t", library.second.id) == ["ben"]
     await library.database.commit(attached.plan_detach("t", "ada", library.first.id))
     assert await held(library) == ["second/a.txt"]
     await library.database.commit(attached.plan_forget_agent("t", "ben"))

@@ -7,7 +7,7 @@ import pytest
 from kelpie.errors import Conflict, FileTooLarge, InvalidInput, LimitExceeded, NotFound
 from kelpie.files import files, folders, limits
 from kelpie.files.files import Upload
-from umi.storage import Page
+from umi.storage import Page, View
 
 
 async def names(room, folder):
@@ -118,3 +118,39 @@ async def test_a_draft_says_what_it_was_given(host, room):
     upload = Upload(file_name="a.csv", content=b"a,b", media_type="application/octet-stream")
     file = files.draft(host, folder, upload)
     assert (file.kind, file.media_type, file.bytes, file.state) == ("text", "text/csv", 3, "waiting")
+
+
+class ReplacedAfterEachRead:
+    """The store, while somebody replaces a file between any two reads."""
+
+    def __init__(self, room, folder):
+        self._room, self._folder = room, folder
+
+    async def read(self, queries, over=None):
+        found = await self._room.database.read(queries, over)
+        await self._room.read(self._folder, "a.txt", "new", when_taken="replace")
+        return found
+
+
+async def test_a_file_and_what_it_says_are_of_one_moment(room):
+    """Whoever was told that it is read, and not what it says, would take it for empty."""
+    folder = await room.folder()
+    file = await room.read(folder, "a.txt", "old")
+    view = View(ReplacedAfterEachRead(room, folder))
+    seen, text = await files.get_with_text(view, "t", folder.id, file.id)
+    assert (seen, text) == (file, "old")
+    (seen,), texts = await files.list_with_texts(view, "t", folder.id, Page())
+    assert (seen.state, texts) == ("ready", {seen.id: "new"})
+    with pytest.raises(NotFound, match="no file with the id"):
+        await files.get_with_text(room.view, "t", folder.id, file.id)
+
+
+async def test_texts_of_a_list_that_are_too_much_are_not_read(room, monkeypatch):
+    folder = await room.folder()
+    for name in ("a.txt", "b.txt"):
+        await room.read(folder, name, "12345")
+    monkeypatch.setattr(limits, "FILE_TEXTS_CHARS_MAX", 9)
+    with pytest.raises(LimitExceeded, match="10"):
+        await files.list_with_texts(room.view, "t", folder.id, Page())
+    found, texts = await files.list_with_texts(room.view, "t", folder.id, Page(limit=1))
+    assert ([one.name for one in found], list(texts.values())) == (["a.txt"], ["12345"])

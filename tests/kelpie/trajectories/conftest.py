@@ -48,7 +48,7 @@ class Shelf:
         return run
 
     async def step(self, run, number=1, *, request=(b"{}",), response=b"{}", **fields):
-        hashes, stored = content.plan_put(run.tenant, [*request, response])
+        hashes, stored = content.plan_put(run.tenant, run.agent_id, [*request, response])
         step = Step(
             **{"tenant": run.tenant, "id": f"step-{run.id}-{number}", "run_id": run.id, "agent_id": run.agent_id}
             | {"number": number, "state": "done", "model": "test/model", "provider": "test", "provider_type": "test"}

@@ -91,11 +91,11 @@ async def test_a_call_is_an_intent_until_its_result_overwrites_it(shelf):
 async def test_contents_are_stored_once_within_a_tenant(shelf):
     bodies = [b"a" * 1000, b"b", b"a" * 1000]
     for tenant in ("t", "t", "other"):
-        hashes, changes = content.plan_put(tenant, bodies)
+        hashes, changes = content.plan_put(tenant, "agent-1", bodies)
         await shelf.database.commit(changes)
         assert await content.get(shelf.view, tenant, hashes) == b"".join(bodies)
     assert (await shelf.view.fetch("SELECT count(*) FROM content"))[0][0] == 4
-    hashes, changes = content.plan_put("t", [b"only mine"])
+    hashes, changes = content.plan_put("t", "agent-1", [b"only mine"])
     await shelf.database.commit(changes)
     with pytest.raises(KeyError):
         await content.get(shelf.view, "other", hashes)

@@ -2,11 +2,15 @@
 
 import msgspec
 
-from kelpie.analyst import asking
-from kelpie.analyst.answers import assemble
+from kelpie.agents import agent as agents
+from kelpie.analyst import asking, leaving
+from kelpie.analyst.answers import assemble, keeping
 from kelpie.analyst.planner import deciding
 from kelpie.api.routes import answers, questions
 from kelpie.api.routes.analyst import analyst_of
+from kelpie.people import records as people
+from kelpie.trajectories import runs
+from umi.storage import Changes
 
 _LATER_MS = 500
 
@@ -50,3 +54,24 @@ def failure_is_an_empty_result(patch):
         return msgspec.structs.replace(asked, verdict=verdict) if asked.verdict.outcome == "failed" else asked
 
     patch.setattr(asking, "_ask", careless)
+
+
+def removes_only_the_name(patch):
+    """Who is removed is taken from the list of people; what they talked about is somebody else's business."""
+
+    async def forget_nothing(_workshop, _tenant, _speaker):
+        return None
+
+    patch.setattr(leaving, "_forget_conversations", forget_nothing)
+    patch.setattr(agents, "has_none", lambda _tenant, _speaker: Changes())
+
+
+def keeps_an_answer_of_nobody(patch):
+    """An answer is kept as it was read, and nobody looks whether it is still anybody's."""
+    patch.setattr(keeping, "_PUT", keeping._PUT.replace(runs.IS_THERE, "? = ? OR true"))
+
+
+def lets_who_is_gone_begin(patch):
+    """A question's first commit doesn't ask whether its speaker is there, nor a removal whether somebody asked."""
+    patch.setattr(people, "is_here", lambda _tenant, _speaker: Changes())
+    patch.setattr(agents, "has_none", lambda _tenant, _speaker: Changes())

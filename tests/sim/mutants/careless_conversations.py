@@ -1,7 +1,9 @@
 """Conversations that show what is not theirs, or lose what is."""
 
+from kelpie.actors.outbox import plan_done
 from kelpie.agents.context.history import Histories
-from kelpie.trajectories import conversations, stretches
+from kelpie.agents.sweeping import Sweeping
+from kelpie.trajectories import content, conversations, stretches
 from kelpie.trajectories.records import MAIN
 from umi.storage import Changes
 
@@ -39,3 +41,17 @@ def deletes_what_forks_show(patch):
         return changes
 
     patch.setattr(stretches, "plan_sweep", sweep)
+
+
+def nothing_is_swept(patch):
+    """Who removes runs leaves what they alone held."""
+
+    async def sweep(self, errand):
+        await self._shop.database.commit(plan_done(errand))
+
+    patch.setattr(Sweeping, "sweep", sweep)
+
+
+def deleted_agent_keeps_its_contents(patch):
+    """Contents are shared: somebody else might want them."""
+    patch.setattr(content, "of_agent_deleted", lambda _tenant, _agent_id: [])

@@ -9,14 +9,24 @@ engine.
 from sim.mutants import careless_actors as actors
 from sim.mutants import careless_analyst as analyst
 from sim.mutants import careless_conversations as conversations
+from sim.mutants import careless_files as files
+from sim.mutants import careless_groups as groups
 from sim.mutants import careless_store as store
+from sim.mutants import careless_streams as streams
 from sim.mutants import careless_turns as turns
 from sim.mutants.planting import Mutant
 
 _NO_FENCE = (actors.no_fence, actors.reads_without_fence, actors.positions_not_unique)
 _NO_POSITION = (actors.fence_without_position, actors.reads_without_fence)
 _HISTORIES = ("histories have no gaps", "turns are serial", "no tool runs twice")
+_CONTENTS = ("contents are those of the steps",)
+_TAKES_ALONG = ("who is removed takes everything along",)
 _SHOWN = ("a conversation shows exactly its own",)
+_UNBROKEN, _NUMBERS = "a stream has no gap and no repeat", "a number never means two things"
+_STREAMS = ("streams-under-crash",)
+_WHOLE = ("a file is read whole, and what replaced it is found",)
+_FILES = ("files-under-crash",)
+_GROUPS = ("groups-under-crash",)
 _CRASHES = ("turn-under-crash", "runs-resume", "restart-storm")
 _TAKEOVERS = ("runs-resume", "paused-silo", "partition", "restart-storm")
 
@@ -65,6 +75,41 @@ MUTANTS = (
         recorded=("compaction-under-crash", 6),
     ),
     Mutant(
+        "what removed runs held stays",
+        plants=(conversations.nothing_is_swept,),
+        breaks=_CONTENTS,
+        scenarios=("conversations-under-crash",),
+        recorded=("conversations-under-crash", 4),
+    ),
+    Mutant(
+        "what a deleted agent held stays",
+        plants=(conversations.deleted_agent_keeps_its_contents,),
+        breaks=_CONTENTS,
+        scenarios=("everything", "restart-storm"),
+        recorded=("everything", 8),
+    ),
+    Mutant(
+        "who is removed leaves what they said",
+        plants=(analyst.removes_only_the_name,),
+        breaks=_TAKES_ALONG,
+        scenarios=("people-leave",),
+        recorded=("people-leave", 3),
+    ),
+    Mutant(
+        "an answer is kept of nobody",
+        plants=(analyst.keeps_an_answer_of_nobody,),
+        breaks=_TAKES_ALONG,
+        scenarios=("people-leave",),
+        recorded=("people-leave", 11),
+    ),
+    Mutant(
+        "who was removed begins to ask",
+        plants=(analyst.lets_who_is_gone_begin,),
+        breaks=_TAKES_ALONG,
+        scenarios=("people-leave",),
+        recorded=("people-leave", 2),
+    ),
+    Mutant(
         "one window for all conversations",
         plants=(conversations.one_window_for_all,),
         breaks=_SHOWN,
@@ -86,11 +131,151 @@ MUTANTS = (
         recorded=("conversations-under-crash", 4),
     ),
     Mutant(
+        "chunks of a replaced file stay",
+        plants=(files.chunks_of_the_replaced_stay,),
+        breaks=_WHOLE,
+        scenarios=_FILES,
+        recorded=("files-under-crash", 1),
+    ),
+    Mutant(
+        "reading that goes on begins anew",
+        plants=(files.resumes_from_the_beginning,),
+        breaks=_WHOLE,
+        scenarios=_FILES,
+        recorded=("files-under-crash", 23),
+    ),
+    Mutant(
+        "a file is called read before its chunks are there",
+        plants=(files.ready_before_its_chunks,),
+        breaks=_WHOLE,
+        scenarios=_FILES,
+        recorded=("files-under-crash", 2),
+    ),
+    Mutant(
+        "an errand apart from its upload",
+        plants=(files.errand_apart_from_its_upload,),
+        breaks=("every upload reaches an end",),
+        scenarios=_FILES,
+        recorded=("files-under-crash", 11),
+    ),
+    Mutant(
+        "what a file says is read apart from it",
+        plants=(files.text_read_apart_from_its_file,),
+        breaks=_WHOLE,
+        scenarios=_FILES,
+        recorded=("files-under-crash", 2),
+    ),
+    Mutant(
+        "which folder is the last is decided before the commit",
+        plants=(files.last_folder_by_what_was_read,),
+        breaks=("an agent sees the files of its folders",),
+        scenarios=_FILES,
+        recorded=("files-under-crash", 18),
+    ),
+    Mutant(
+        "a round begins anew when it is taken up",
+        plants=(groups.round_begins_anew,),
+        breaks=("each turn is taken once",),
+        scenarios=_GROUPS,
+        recorded=("groups-under-crash", 2),
+    ),
+    Mutant(
+        "a turn is noted apart from its run",
+        plants=(groups.turn_noted_apart,),
+        breaks=("each turn is taken once",),
+        scenarios=_GROUPS,
+        recorded=("groups-under-crash", 2),
+    ),
+    Mutant(
+        "rounds overtake each other",
+        plants=(groups.rounds_overtake,),
+        breaks=("a group's rounds follow each other",),
+        scenarios=_GROUPS,
+        recorded=("groups-under-crash", 2),
+    ),
+    Mutant(
+        "a telling is done apart from its errand",
+        plants=(groups.telling_done_apart,),
+        breaks=("each turn is overheard once",),
+        scenarios=_GROUPS,
+        recorded=("groups-under-crash", 20),
+    ),
+    Mutant(
+        "a round counts turns",
+        plants=(groups.turns_are_counted,),
+        breaks=("a round is said in turn",),
+        scenarios=_GROUPS,
+        recorded=("groups-under-crash", 54),
+    ),
+    Mutant(
+        "nobody hears of an end that came unheard",
+        plants=(groups.nobody_hears_of_the_end,),
+        breaks=("who waits hears of the end",),
+        scenarios=_GROUPS,
+        recorded=("groups-under-crash", 17),
+    ),
+    Mutant(
         "event before commit",
         plants=(turns.event_before_commit,),
         breaks=("commit before event", "what was shown as final is listed", "what was told stays true"),
         scenarios=(*_CRASHES, "hot-agent"),
         recorded=("runs-resume", 1),
+    ),
+    Mutant(
+        "a stream goes on one too far",
+        plants=(streams.goes_on_one_too_far,),
+        breaks=(_UNBROKEN,),
+        scenarios=_STREAMS,
+        recorded=("streams-under-crash", 2),
+    ),
+    Mutant(
+        "a stream begins one too early",
+        plants=(streams.begins_one_too_early,),
+        breaks=(_UNBROKEN,),
+        scenarios=_STREAMS,
+        recorded=("streams-under-crash", 2),
+    ),
+    Mutant(
+        "who comes in the middle of a reply hears the rest of it",
+        plants=(streams.pieces_so_far_are_not_told,),
+        breaks=(_UNBROKEN,),
+        scenarios=_STREAMS,
+        recorded=("streams-under-crash", 2),
+    ),
+    Mutant(
+        "a reply is told whole to who comes later",
+        plants=(streams.told_whole_to_who_comes_later,),
+        breaks=(_UNBROKEN, _NUMBERS),
+        scenarios=_STREAMS,
+        recorded=("streams-under-crash", 1),
+    ),
+    Mutant(
+        "attempts at a run are not counted",
+        plants=(streams.attempts_are_not_counted,),
+        breaks=(_NUMBERS,),
+        scenarios=_STREAMS,
+        recorded=("streams-under-crash", 2),
+    ),
+    Mutant(
+        "a run that waited is new, whoever took it up meanwhile",
+        plants=(streams.who_waited_is_new,),
+        breaks=(_NUMBERS,),
+        scenarios=_STREAMS,
+        recorded=("streams-under-crash", 53),
+    ),
+    Mutant(
+        "pieces of a cut reply are kept for the next",
+        plants=(streams.void_pieces_are_kept,),
+        breaks=(_UNBROKEN, _NUMBERS),
+        scenarios=_STREAMS,
+        recorded=("streams-under-crash", 16),
+    ),
+    Mutant(
+        "a stream tells what is not stored yet",
+        plants=(turns.event_before_commit,),
+        breaks=("a stream tells what is stored",),
+        scenarios=_STREAMS,
+        recorded=("streams-under-crash", 9),
     ),
     Mutant(
         "append checks, then acts",

@@ -20,7 +20,7 @@ from kelpie.agents.turn.work import step_ended
 from kelpie.errors import CallerError, MissingExtra, ModelError
 from kelpie.models.model import Model, ModelCard
 from kelpie.trajectories import content, messages, runs, steps, summaries
-from kelpie.trajectories.records import Compacted, Step, StopReason, StoredMessage
+from kelpie.trajectories.records import Compacted, Step, StopReason, StoredMessage, Told
 from umi.storage import View
 from umi.wire.types import Message, Reply, Request, Usage
 
@@ -111,7 +111,9 @@ async def compact(
     Raises Cancelled.
     """
     clock = record.shop.host.clock
-    step, began_ms = msgspec.structs.replace(step, kind="compaction"), clock.monotonic_ms()
+    attempt, began_ms = record.run.attempt, clock.monotonic_ms()
+    # The summary has no pieces, and numbers of this attempt: those below may be of pieces that an earlier one let go.
+    step = msgspec.structs.replace(step, kind="compaction", told=Told(attempt, []) if attempt else None)
     spent: list[Usage] = []
     try:
         written = await record.stream.until_cancelled(_write(record, now, planned, spent))
@@ -225,7 +227,7 @@ async def _keep(
     record: Recording, step: Step, planned: Plan, written: Written, trigger: Trigger, stop: StopReason | None
 ) -> None:
     reply, card = written.reply, written.card
-    hashes, stored = content.plan_put(step.tenant, [*reply.raw_request, reply.raw_response])
+    hashes, stored = content.plan_put(step.tenant, step.agent_id, [*reply.raw_request, reply.raw_response])
     done = msgspec.structs.replace(
         step,
         state="done",
@@ -291,7 +293,7 @@ def _tokens(shown: Sequence[Message]) -> int:
 
 
 async def _keep_failure(record: Recording, step: Step, incoming: list[StoredMessage], error: ModelError) -> None:
-    hashes, stored = content.plan_put(step.tenant, [*error.raw_request, error.raw_response])
+    hashes, stored = content.plan_put(step.tenant, step.agent_id, [*error.raw_request, error.raw_response])
     failed = msgspec.structs.replace(
         step,
         state="failed",

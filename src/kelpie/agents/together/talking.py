@@ -157,6 +157,9 @@ class Talking:
         try:
             run = await group_runs.get(view, errand.tenant, errand.id)
             talk = self._open.setdefault(run.id, Talk(run))
+            if run.is_open and await group_runs.has_to_wait(view, run):
+                self._put_off(errand)
+                return
             while run.is_open:
                 run = await self._next(errand, run, talk)
         except NotFound:  # the group was deleted with its runs: nothing is left to do, only somebody to tell
@@ -166,6 +169,12 @@ class Talking:
             return
         talk.end(run)
         self._open.pop(run.id, None)
+
+    def _put_off(self, errand: Errand) -> None:
+        """A lane does not wait for what failed in it and is tried again, and other processes have lanes of their own:
+        the message before this one may still be answered. Waiting here would keep it from this lane."""
+        due_ms = self._shop.host.clock.now_ms() + limits.GROUP_WAIT_MS
+        self._shop.outbox.tell(msgspec.structs.replace(errand, due_at_ms=due_ms))
 
     async def _void(self, errand: Errand) -> None:
         try:

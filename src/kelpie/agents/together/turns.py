@@ -111,12 +111,15 @@ async def following(view: View, ids: Ids, talked: Talked) -> Next | Over:
 
 
 def _in_turn(ids: Ids, talked: Talked) -> Next | Over:
-    members, spoken = talked.members, talked.spoken
-    if len(spoken) >= (talked.group.turns_max or len(members)):
+    members, spoken = talked.members, [one.turn.agent_id for one in talked.spoken]
+    most = talked.group.turns_max
+    # By who has spoken, and not by how often that was: one who has may be deleted since, and everybody else has a turn.
+    left = members if most is not None else [one for one in members if one not in spoken]
+    if not left or (most is not None and len(spoken) >= most):
         return Over(status="completed", stop_reason="end_turn")
-    last = spoken[-1].turn.agent_id if spoken else None
-    place = members.index(last) + 1 if last in members else len(spoken)
-    speaker = members[place % len(members)]
+    last = next((one for one in reversed(spoken) if one in members), None)
+    place = 0 if last is None else members.index(last) + 1
+    speaker = next(one for one in (*members[place:], *members[:place]) if one in left)
     return Next(agent_id=speaker, part="speaker", incoming=talked.heard(ids, speaker))
 
 

@@ -144,12 +144,15 @@ class Recording:
     async def close(self, error: dict[str, Any]) -> Ended:
         now_ms = self.shop.host.clock.now_ms()
         fresh, changes = self.incoming(None), Changes()
-        if self.is_interrupted:
+        was_interrupted = self.is_interrupted
+        if was_interrupted:
             self.steps[-1], fresh, changes = await self._plan_interrupted(self.steps[-1], "error")
         else:
             changes.extend(messages.plan_add(fresh))
         await self.placement.commit(changes.extend(await self._plan_end("failed", "error", now_ms, error)))
         self.history.append(fresh)
+        if was_interrupted:  # whoever reads the run later is told of these as well
+            self.publish(self.steps[-1], self._not_sent(fresh))
         return self.end("failed", "error", error)
 
     async def fail(self, step: Step, incoming: list[StoredMessage], error: ModelError) -> None:
@@ -157,7 +160,7 @@ class Recording:
         now_ms = self.shop.host.clock.now_ms()
         stop: StopReason = "invalid_llm_response" if error.model_error_kind == "invalid_response" else "llm_api_error"
         record = runs.error_record(error.model_error_kind, str(error))
-        hashes, stored = content.plan_put(step.tenant, [*error.raw_request, error.raw_response])
+        hashes, stored = content.plan_put(step.tenant, step.agent_id, [*error.raw_request, error.raw_response])
         failed = msgspec.structs.replace(
             step,
             state="failed",
@@ -190,10 +193,14 @@ class Recording:
         await self.placement.commit(changes.extend(await self.plan_run(stop)))
         self.history.append(results)
         self.steps[-1] = done
-        own = {one.id for one in self.run.input}
-        self.publish(done, [one for one in results if one.id not in own])
+        self.publish(done, self._not_sent(results))
         if stop is not None:
             self.end("completed", stop)
+
+    def _not_sent(self, fresh: list[StoredMessage]) -> list[StoredMessage]:
+        """All but the messages of the run's own sender: a stream doesn't tell them."""
+        own = {one.id for one in self.run.input}
+        return [one for one in fresh if one.id not in own]
 
     async def _plan_interrupted(self, step: Step, stop: StopReason | None) -> tuple[Step, list[StoredMessage], Changes]:
         open_calls = await steps.calls_of(View(self.shop.database), step.tenant, step_id=step.id)

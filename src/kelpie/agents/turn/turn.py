@@ -310,7 +310,7 @@ class Turn:
         reply: Reply,
     ) -> None:
         """Make the reply durable, with what its calls came to."""
-        hashes, stored = content.plan_put(step.tenant, [*reply.raw_request, reply.raw_response])
+        hashes, stored = content.plan_put(step.tenant, step.agent_id, [*reply.raw_request, reply.raw_response])
         step = msgspec.structs.replace(
             step,
             model_name=reply.model,

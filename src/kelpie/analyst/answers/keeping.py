@@ -5,17 +5,18 @@ from typing import Any, Literal
 import msgspec
 
 from kelpie.analyst.provenance.numbers import Numbers
+from kelpie.trajectories import runs
 from umi.storage import Changes, View
 
 _PUT = (
     "INSERT INTO analyst_answer (tenant, run_id, agent_id, text, numbers, unsourced, created_at_ms)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, run_id) DO NOTHING"
+    f" SELECT ?, ?, ?, ?, ?, ?, ? WHERE {runs.IS_THERE} ON CONFLICT (tenant, run_id) DO NOTHING"
 )
 _ONE = "SELECT text, numbers, unsourced FROM analyst_answer WHERE tenant = ? AND run_id = ?"
 _FEEDBACK = "run_id, verdict, person, reason, created_at_ms"
 _ADD_FEEDBACK = (
     "INSERT INTO analyst_feedback (tenant, agent_id, run_id, verdict, person, reason, created_at_ms)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    f" SELECT ?, ?, ?, ?, ?, ?, ? WHERE {runs.IS_THERE}"
 )
 _FEEDBACK_OF_RUN = f"SELECT {_FEEDBACK} FROM analyst_feedback WHERE tenant = ? AND run_id = ? ORDER BY created_at_ms"
 
@@ -39,9 +40,10 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_answer(tenant: str, run_id: str, agent_id: str, held: Held, now_ms: int) -> Changes:
-    """Keep what was shown first: it is what a person saw, and doesn't change."""
+    """Keep what was shown first: it is what a person saw, and doesn't change. Nothing, if the run was deleted since."""
     numbers = msgspec.json.encode(held.numbers).decode()
-    return Changes().write(_PUT, tenant, run_id, agent_id, held.text, numbers, held.unsourced, now_ms)
+    row = (tenant, run_id, agent_id, held.text, numbers, held.unsourced, now_ms)
+    return Changes().write(_PUT, *row, tenant, run_id)
 
 
 async def held_of(view: View, tenant: str, run_id: str) -> Held | None:
@@ -62,6 +64,8 @@ def plan_feedback(tenant: str, agent_id: str, feedback: Feedback) -> Changes:
         feedback.person,
         feedback.reason,
         feedback.created_at_ms,
+        tenant,
+        feedback.run_id,
     )
 
 

@@ -22,7 +22,8 @@ from umi.storage import Changes, View
 
 _COLUMNS = "query_id, outcome, checks, created_at_ms"
 _PUT = (
-    "INSERT INTO analyst_check (tenant, query_id, outcome, checks, created_at_ms) VALUES (?, ?, ?, ?, ?)"
+    "INSERT INTO analyst_check (tenant, query_id, outcome, checks, created_at_ms) SELECT ?1, ?2, ?3, ?4, ?5"
+    " WHERE EXISTS (SELECT 1 FROM analyst_query WHERE tenant = ?1 AND id = ?2)"
     " ON CONFLICT (tenant, query_id) DO UPDATE SET outcome = excluded.outcome, checks = excluded.checks,"
     " created_at_ms = excluded.created_at_ms"
 )
@@ -147,7 +148,7 @@ def _compared(query: StoredQuery, column: str, values: Mapping[tuple[Any, ...], 
 
 
 def plan_check(query: StoredQuery, check: Check) -> Changes:
-    """Keep it in the place of an earlier one."""
+    """Keep it in the place of an earlier one. Nothing, if the query was deleted since."""
     columns = msgspec.json.encode(check.columns).decode()
     return Changes().write(_PUT, query.tenant, query.id, check.outcome, columns, check.created_at_ms)
 

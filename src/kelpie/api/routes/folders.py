@@ -190,9 +190,12 @@ async def list_files(request: Request, folder_id: FolderId, query: Annotated[Fil
     """A folder's files, newest first; with `include_content` also what they say."""
     who, window = caller(request), Window(query, limit=limits.PAGE_ITEMS_MAX)
     await folders.get(who.view, who.tenant, folder_id)
-    found = window.ordered(await files.list_files(who.view, who.tenant, folder_id, window.page))
-    texts = await files.texts_of(who.view, who.tenant, found) if query.include_content else {}
-    return answer([wire.file(one, texts.get(one.id)) for one in found])
+    at, texts = (who.view, who.tenant, folder_id), dict[str, str]()
+    if query.include_content:
+        found, texts = await files.list_with_texts(*at, window.page)
+    else:
+        found = await files.list_files(*at, window.page)
+    return answer([wire.file(one, texts.get(one.id)) for one in window.ordered(found)])
 
 
 @route("GET", "/{folder_id}/files/{file_id}")
@@ -201,8 +204,8 @@ async def retrieve_file(
 ) -> Response:
     """One file: how far it is, and with `include_content` what it says."""
     who = caller(request)
-    file = await files.get(who.view, who.tenant, folder_id, file_id)
-    text = await files.text_of(who.view, who.tenant, file_id) if include_content else None
+    at = who.view, who.tenant, folder_id, file_id
+    file, text = await files.get_with_text(*at) if include_content else (await files.get(*at), None)
     return answer(wire.file(file, text))
 
 

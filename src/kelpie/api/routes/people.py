@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
 
+from kelpie.analyst import leaving
 from kelpie.api import limits
 from kelpie.api.answer import answer
 from kelpie.api.house import Caller, caller
@@ -85,9 +86,9 @@ async def modify_person(request: Request, person: str, body: wire.ModifyPerson) 
 
 @router.delete("/v1/people/{person}")
 async def delete_person(request: Request, person: str) -> Response:
-    """Remove a person, and their conventions for good."""
+    """Remove a person with their conversations with the analyst and their conventions, for good."""
     who = caller(request)
-    gone = await _committed(who, lambda: records.plan_remove_person(who.view, who.tenant, person))
+    gone = await leaving.remove_person(who.workshop, who.tenant, person)
     return answer({"id": gone.id})
 
 
@@ -109,7 +110,7 @@ async def create_team(request: Request, body: wire.CreateTeam) -> Response:
 
 @router.delete("/v1/teams/{team}")
 async def delete_team(request: Request, team: str) -> Response:
-    """Remove a team, and its conventions for good; its people stay."""
+    """Remove a team with the conversations it had as a team and its conventions, for good; its people stay."""
     who = caller(request)
-    gone = await _committed(who, lambda: records.plan_remove_team(who.view, who.tenant, team))
+    gone = await leaving.remove_team(who.workshop, who.tenant, team)
     return answer({"id": gone.id})

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from kelpie.agents import sweeping
 from kelpie.api import limits
 from kelpie.api.answer import answer
 from kelpie.api.house import caller
@@ -135,9 +136,11 @@ async def watch_run(request: Request, run_id: RunId, body: wire.WatchRun | None 
 async def delete_run(request: Request, run_id: RunId) -> Response:
     """Remove the record of a run that ended, with its steps. Its messages stay in the agent's history."""
     who = caller(request)
-    await runs.get(who.view, who.tenant, run_id)
+    run, shop = await runs.get(who.view, who.tenant, run_id), who.workshop
+    gone = runs.plan_delete(who.tenant, run_id)
+    gone.extend(sweeping.plan_errand(shop.outbox, who.tenant, run.agent_id, shop.host.clock.now_ms()))
     try:
-        await who.workshop.database.commit(runs.plan_delete(who.tenant, run_id))
+        await shop.database.commit(gone)
     except GuardFailed:
         raise Conflict(f"run '{run_id}' has not ended yet; delete it afterwards") from None
     return answer({"message": f"Run id={run_id} successfully deleted"})

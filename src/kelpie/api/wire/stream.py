@@ -128,9 +128,11 @@ class Narrator:
     def _missed_pieces(self, event: Committed) -> list[dict[str, Any]]:
         """The pieces of a reply that went out before anybody watched."""
         told, reply = event.step.told, event.messages[0] if event.messages else None
-        if told is None or reply is None or reply.body.role != "assistant" or reply.id in self._open:
+        if told is None or reply is None or reply.id in self._open:
             return []
         self.seq_id = max(self.seq_id, told.attempt * limits.STREAM_EVENTS_PER_ATTEMPT)
+        if reply.body.role != "assistant":
+            return []
         made = []
         for delta in cut_again(reply.body, told):
             piece = Provisional(reply.id, event.step.id, delta, told.attempt, reply.body.thinks_in_calls)

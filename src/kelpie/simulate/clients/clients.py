@@ -66,6 +66,14 @@ class Told:
     outcome: Outcome = "unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A body that is no JSON."""
+
+    content_type: str
+    content: bytes
+
+
 @dataclass(slots=True)
 class Reply:
     status: int
@@ -84,6 +92,7 @@ class Clients:
         self.sent: list[Seen] = []
         self.dismissed: dict[int, Outcome] = {}  # agents that somebody deleted, or may have
         self.thinned: set[int] = set()  # agents of which somebody deleted a conversation, or may have
+        self.heard_by_many: set[str] = set()  # events whose text goes to several agents
         self.facts: dict[str, Told] = {}  # by their text
         self.agents: list[str] = []
         self.board = self.log = ""  # blocks that all agents share: one for people, one for tools
@@ -410,7 +419,7 @@ class Clients:
         return await self.call(event.lane, silo, method, path, body, self.world.plan.options.client_patience_ms)
 
     async def call(
-        self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None, patience_ms: float
+        self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | Raw | None, patience_ms: float
     ) -> Reply:
         """Raises Lost."""
         async with self.patient(patience_ms):
@@ -422,10 +431,12 @@ class Clients:
             self.world.breaks("no request meets a bug", f"{method} {path} -> {reply.body[:300]!r}")
         return reply
 
-    async def open(self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | None) -> http.Answer:
+    async def open(
+        self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | Raw | None
+    ) -> http.Answer:
         """The head of an answer; the rest comes in chunks. Within `patient`."""
-        headers = {"content-type": "application/json"} if body is not None else {}
-        sent = json.dumps(body).encode() if body is not None else b""
+        raw = body if body is None or isinstance(body, Raw) else Raw("application/json", json.dumps(body).encode())
+        headers, sent = ({}, b"") if raw is None else ({"content-type": raw.content_type}, raw.content)
         return await http.request(
             self.world.network, client, silo, method, path, headers=headers, body=sent, label=f"{method} api"
         )

@@ -8,5 +8,6 @@ fault_points.py  a Database that fails by what a call touches
 provider.py      the model provider: scripted replies over the real wires, with a provider's faults
 toolbox.py       the sandbox: what tools do outside, counted, with a tool's faults
 connection.py    the data source: a real SQLite, and everything on the way to it that may fail
+reading.py       the reader of files, without processes of its own
 warehouse.py     what it holds, its semantic model, the questions about it and their true answers
 """

@@ -22,19 +22,30 @@ STORE_KINDS = {
     "store.archival_write": "writing facts fails, or its answer is lost",
     "store.message_read": "reading messages fails",
     "store.workspace_write": "writing an agent's files fails, or its answer is lost",
+    "store.group_write": "writing a group or its rounds fails, or its answer is lost",
+    "store.file_read": "reading the files of folders fails, also what they say",
+    "store.file_write": "writing the files of folders fails, or its answer is lost: also which are given to whom",
 }
 _BLOCKS, _MESSAGES = ("block", "block_scope"), ("message", "message_text")
 _FACTS = (
     *("fact", "fact_past", "fact_scope", "claim", "evolution", "entity", "mention"),
     *("fact_vector", "embed_state"),
 )
-_READS = {"store.block_read": _BLOCKS, "store.archival_read": _FACTS, "store.message_read": _MESSAGES}
+_FILES = ("folder", "file", "file_content", "file_text", "agent_folder", "agent_file")
+_READS = {
+    "store.block_read": _BLOCKS,
+    "store.archival_read": _FACTS,
+    "store.message_read": _MESSAGES,
+    "store.file_read": _FILES,
+}
 _WRITES = {
     "store.block_write": _BLOCKS,
     # The fence too: every commit of an agent's turn moves it.
     "store.agent_write": ("agent", "agent_tag", "agent_tool", "placement"),
     "store.archival_write": _FACTS,
     "store.workspace_write": ("workspace_file",),
+    "store.group_write": ("agent_group", "group_run", "group_turn"),
+    "store.file_write": _FILES,
 }
 _READ_FROM = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)", re.IGNORECASE)
 _WRITES_INTO = re.compile(r"\s*(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.IGNORECASE)

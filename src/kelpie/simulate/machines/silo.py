@@ -9,6 +9,7 @@ from kelpie.server.build import Outside, Server, build
 from kelpie.simulate.machines.connection import SimConnection
 from kelpie.simulate.machines.fault_points import FaultPoints
 from kelpie.simulate.machines.provider import SimTransport
+from kelpie.simulate.machines.reading import SimReader
 from kelpie.simulate.machines.store import RemoteStore
 from kelpie.simulate.machines.toolbox import Bell, SimSandbox
 from kelpie.simulate.machines.watch import MortalDatabase, Trap
@@ -62,6 +63,7 @@ class SiloLife:
             open_store=self._open_store,
             open_source=machine.connection.opener(host, name, incarnation),
             embedder=FaultyEmbedder(HashEmbedder(), machine.faults) if machine.options.embeds else None,
+            reader=SimReader(host),
             silo=name,
         )
         self.server: Server = build(config, host, outside)

@@ -5,9 +5,13 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from kelpie.simulate.clients.clients import CLIENTS
+from kelpie.simulate.machines.toolbox import RING
 from kelpie.simulate.machines.warehouse import DAYS, FIRST
-from kelpie.simulate.plans.plan import Event, Options, Plan
+from kelpie.simulate.plans.plan import Event, Options, Plan, Team
+from kelpie.tools.others import IN_GROUP
 from umi.dst.rng import Rng
 
 T = TypeVar("T")
@@ -154,23 +158,81 @@ class Draft:
         for number in range(self.rng.randint(1, 3)):
             source = self.pick((*names, "main"))
             names.append(f"fork{number}")
-            self.op("fork", at_ms=self._late(0.2), name=names[-1], source=source, agent=self.agent())
+            self.op("fork", at_ms=self.late(0.2), name=names[-1], source=source, agent=self.agent())
         for _ in range(self.rng.randint(7, 14)):
             search = f"{call('tool', 'conversation_search', query='done')} " if self.chance(0.2) else ""
             slow = f"[[delay_ms:{int(self.between(1, 2_000))}]] " if self.chance(0.4) else ""
-            self.op("talk", at_ms=self._late(0.1), room=self.pick(names), text=f"{search}{slow}[[say:done {{id}}]]")
+            self.op("talk", at_ms=self.late(0.1), room=self.pick(names), text=f"{search}{slow}[[say:done {{id}}]]")
         for _ in range(self.rng.randint(0, 2)):
-            self.op("drop", at_ms=self._late(0.5), room=self.pick(names))
+            self.op("drop", at_ms=self.late(0.5), room=self.pick(names))
 
-    def _late(self, share: float) -> float:
+    def late(self, share: float) -> float:
         """A moment after the first part of the time."""
         return round(self.begins_ms + self.spread_ms * (share + (1 - share) * self.rng.random()), 1)
+
+    def follow(self, more: str = "") -> None:
+        """A run in the background, read by whoever sent the message (`more` is in it as well) and by others who come
+        later: each of them may leave a few times, and comes back."""
+        words = f"[[n:{self.rng.randint(3, 12)}]]" if self.chance(0.6) else "[[say:done {id}]]"
+        steps = " ".join(self._step() for _ in range(self.rng.randint(0, 2)))
+        thinks = "[[think:let me see]]" if self.chance(0.3) else ""
+        pace = f"[[pace_ms:{int(self.between(2, 400))}]]"
+        text = " ".join(part for part in (steps, thinks, pace, words, more) if part)
+        mode = self.pick(("tokens", "tokens", "tokens", "steps"))
+        self.op("follow", agent=self.agent(), mode=mode, text=text, **self._leaving())
+        sent = self.events[-1]
+        for _ in range(self.pick((0, 1, 1, 2))):
+            self.op("join", at_ms=round(sent.at_ms + self.between(5, 6_000), 1), of=sent.id, **self._leaving())
+
+    def _leaving(self) -> dict[str, Any]:
+        """After how many chunks a reader leaves, each time, and for how long."""
+        if self.chance(0.3):
+            return {}
+        times = [self.rng.randint(1, 6) for _ in range(self.rng.randint(1, 3))]
+        return {"leaves_after": times, "rest_ms": round(self.between(1, 3_000), 1)}
+
+    def teams(self) -> None:
+        """One or two groups of the agents, and perhaps one that is told in the background; and what is said to them."""
+        everybody = list(range(self.options.agents + self.options.guests))
+        made: list[Team] = []
+        for _ in range(self.rng.randint(1, 2)):
+            kind = self.pick(("round_robin", "round_robin", "supervisor", "dynamic"))
+            first = self.rng.randint(0, self.options.agents - 1)  # a guest may be deleted, and its group with it
+            order = (*everybody[first:], *everybody[:first])
+            if kind == "round_robin":
+                order = self.pick((order, order[::-1]))
+                made.append(Team("round_robin", order, turns=self.pick((None, None, 2, len(order) + 1))))
+            elif kind == "supervisor":
+                made.append(Team("supervisor", order[1:], manager=order[0]))
+            else:
+                made.append(Team("dynamic", order[1:], manager=order[0], turns=self.rng.randint(1, 2)))
+        for _ in range(self.rng.randint(3, 7)):
+            self._address(self.rng.randint(0, len(made) - 1), made)
+        if self.chance(0.15):
+            self.op("disband", team=self.rng.randint(0, len(made) - 1))
+        if self.chance(0.6):
+            made.append(Team("sleeptime", (self.options.agents - 1,), manager=0, turns=self.rng.randint(1, 2)))
+        self.options = msgspec.structs.replace(self.options, teams=tuple(made))
+
+    def _address(self, team: int, made: Sequence[Team]) -> None:
+        """A message to a group: what it makes the first speaker say makes the next one say something, and so on."""
+        args: dict[str, Any] = {"mode": self.pick(("wait", "stream"))}
+        if args["mode"] == "stream" and self.chance(0.2):
+            args["leaves_after"] = self.rng.randint(1, 6)
+        slow = f"[[delay_ms:{int(self.between(1, 2_000))}]]"
+        last = self.pick(("[[say:{id} third]]", call("tool", RING, what="{id}.2"), slow))
+        said = f"[[say:{{id}} first [[say:{{id}} second {last}]]]]"
+        if made[team].kind == "supervisor":
+            report = f"{{id}} asks {self.pick(('[[say:{id} well]]', call('tool', RING, what='{id}.3')))}"
+            said = f"{call('tool', IN_GROUP, message=report)} [[say:{{id}} all is well]]"
+        ring = f"{call('tool', RING, what='{id}.0')} " if self.chance(0.4) else ""
+        self.op("address", team=team, text=f"{ring}{f'{slow} ' if self.chance(0.3) else ''}{said}", **args)
 
     def ask(self) -> None:
         """Somebody asks where they work."""
         self.send(text="[[say:let me think]] Where do I work?")
 
-    def question(self, about: str) -> None:
+    def question(self, about: str, person: int | None = None) -> None:
         """Somebody asks the analyst, about days that nobody else asks about."""
         last = self.pick([day for day in range(1, DAYS) if day not in self._asked_about])
         self._asked_about.add(last)
@@ -178,6 +240,8 @@ class Draft:
         args: dict[str, Any] = {"mode": self.pick(("wait", "stream"))}
         if args["mode"] == "stream" and self.chance(0.2):
             args["leaves_after"] = self.rng.randint(1, 6)
+        if person is not None:
+            args["person"] = person
         self.op("question", about=about, first=_iso(first), last=_iso(last), **args)
 
     def script(self) -> str:
@@ -303,6 +367,6 @@ def _iso(day: int) -> str:
     return (FIRST + dt.timedelta(days=day)).isoformat()
 
 
-def call(how: str, name: str, **arguments: str) -> str:
+def call(how: str, name: str, **arguments: Any) -> str:
     """A directive of the scripted model."""
     return f"[[{how}:{name} {json.dumps(arguments)}]]"

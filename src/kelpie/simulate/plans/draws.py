@@ -3,6 +3,7 @@
 from kelpie.simulate.machines.connection import CONNECTION_KINDS
 from kelpie.simulate.machines.fault_points import STORE_KINDS
 from kelpie.simulate.plans.drawing import Draft, call
+from kelpie.simulate.plans.filing import file
 from umi.embed.simulated import KINDS as EMBEDDER_KINDS
 
 WEATHER = "network.loss network.duplicate network.delay network.reorder network.disconnect"
@@ -19,7 +20,9 @@ BAD_TOOL = (
     " tool.no_place tool.no_level"
 )
 _LOST_FILES = "store.workspace_write"
-BAD_STORE = " ".join(kind for kind in STORE_KINDS if kind != _LOST_FILES)
+BAD_FILES = "store.file_read store.file_write"
+_LOST_ROUNDS = "store.group_write"
+BAD_STORE = " ".join(kind for kind in STORE_KINDS if kind not in (_LOST_FILES, _LOST_ROUNDS, *BAD_FILES.split()))
 BAD_EMBEDDER = " ".join(EMBEDDER_KINDS)
 TALK = "send send send write read insert search list edit look"
 
@@ -179,6 +182,20 @@ def questions_under_crash(draft: Draft) -> None:
     draft.ops(1, "send")
 
 
+def people_leave(draft: Draft) -> None:
+    """People ask the analyst, and some are removed: before, while or after they are answered, by a server that dies."""
+    people = draft.rng.randint(2, 3)
+    draft.house(silos=draft.pick((1, 1, 2)), agents=1, warehouse=True, people=people)
+    for _ in range(draft.rng.randint(4, 8)):
+        draft.question(draft.pick(("ranking", "trend", "stock", "asks back")), person=draft.rng.randint(0, people - 1))
+    asked = [event for event in draft.events if not event.is_fault]
+    for one in (draft.pick(asked), draft.pick(asked)):
+        draft.op("leave", person=one.args["person"], at_ms=round(one.at_ms + draft.between(1, 2_000), 1))
+    draft.windows(f"{' '.join(CONNECTION_KINDS)} {BAD_STORE}", draft.rng.randint(0, 3), low=0.05, high=0.9)
+    draft.crashes(draft.rng.randint(0, 3), soon_after=[event.at_ms for event in draft.events if not event.is_fault])
+    draft.ops(1, "send")
+
+
 def reminders_under_crash(draft: Draft) -> None:
     draft.house(silos=draft.pick((1, 1, 2)), agents=draft.rng.randint(1, 3))
     for _ in range(draft.rng.randint(4, 12)):
@@ -231,6 +248,76 @@ def conversations_under_crash(draft: Draft) -> None:
     draft.ops(draft.rng.randint(2, 5), "send")
     draft.windows(BAD_STORE, draft.rng.randint(0, 2), low=0.05, high=1.0)
     draft.crashes(draft.rng.randint(1, 3), soon_after=[event.at_ms for event in draft.events if not event.is_fault])
+
+
+def streams_under_crash(draft: Draft) -> None:
+    """Runs in the background, whose readers leave, are cut off and come back, through any silo, while processes die."""
+    window_tokens, compaction = draft.pick((4_000, 5_000)), draft.pick(("sliding_window", "all"))
+    is_tight = draft.chance(0.25)
+    draft.house(
+        silos=draft.pick((1, 1, 2, 2, 3)),
+        agents=draft.pick((1, 1, 2)),
+        routing=draft.pick(("agent", "any", "any")),
+        window_tokens=window_tokens if is_tight else None,
+        compaction=compaction if is_tight else None,
+    )
+    for _ in range(draft.rng.randint(3, 6)):
+        draft.follow(draft.rambling() if is_tight else "")
+    draft.ops(draft.rng.randint(1, 3), "send")
+    draft.windows("network.disconnect network.delay network.slow_reader", draft.rng.randint(0, 2), high=0.3)
+    draft.windows(BAD_STORE, draft.rng.randint(0, 2), low=0.05, high=1.0)
+    draft.windows("crash.surprise", draft.rng.randint(0, 1), draft.silos, low=0.1, high=1.0)
+    draft.windows("model.cut_stream model.empty_reply model.unknown_tool", draft.rng.randint(0, 1), low=0.1, high=0.5)
+    if is_tight:
+        draft.windows("model.context_overflow", draft.rng.randint(0, 2), low=0.1, high=0.6)
+    sent_ms = [event.at_ms for event in draft.events if event.kind == "follow"]
+    draft.crashes(draft.rng.randint(1, 4), soon_after=sent_ms)
+    if draft.options.silos > 1:
+        for _ in range(draft.rng.randint(0, 1)):
+            draft.fault("crash.paused", draft.pick(draft.silos), for_ms=draft.between(200, 30_000))
+
+
+def files_under_crash(draft: Draft) -> None:
+    """Files that are replaced and deleted while they are read, and while agents look into them."""
+    draft.house(
+        silos=draft.pick((1, 1, 2)),
+        agents=draft.rng.randint(1, 2),
+        folders=draft.rng.randint(1, 2),
+        embeds=draft.chance(0.3),
+    )
+    file(draft)
+    draft.ops(1, "send")
+    draft.windows(f"{BAD_FILES} store.archival_write store.archival_write", draft.rng.randint(0, 2), low=0.1, high=0.8)
+    draft.windows("disk.latency network.delay network.disconnect", draft.rng.randint(0, 1))
+    if draft.options.embeds:
+        draft.windows(BAD_EMBEDDER, 1, low=0.2, high=1.0)
+    uploads = [event.at_ms for event in draft.events if event.kind == "upload"]
+    draft.crashes(draft.rng.randint(0, 2), soon_after=[event.at_ms for event in draft.events if not event.is_fault])
+    for _ in range(draft.rng.randint(1, 2)):  # at a commit of an upload, of its text or of its chunks
+        kind, down_ms = draft.pick(("crash.before_commit", "crash.after_commit")), draft.between(50, 4_000)
+        moment = round(draft.pick(uploads) + draft.between(1, 300), 1)
+        draft.fault(kind, draft.pick(draft.silos), at_ms=moment, for_ms=down_ms)
+
+
+def groups_under_crash(draft: Draft) -> None:
+    """Agents that answer as groups, one that is overheard, and members that are slow, fail or are deleted."""
+    draft.house(silos=draft.pick((1, 1, 1, 2)), agents=draft.rng.randint(2, 3), guests=draft.pick((0, 1)))
+    draft.teams()
+    draft.ops(draft.rng.randint(1, 2), "send")
+    talks = [event.at_ms for event in draft.events]
+    for _ in range(draft.options.guests):  # in the middle of a round
+        moment = round(draft.pick(talks) + draft.between(50, 5_000), 1)
+        draft.op("dismiss", at_ms=moment, agent=draft.options.agents)
+    lost = f"{_LOST_ROUNDS} {_LOST_ROUNDS} store.message_read store.agent_write"
+    draft.windows(lost, draft.rng.randint(0, 2), low=0.05, high=1.0)
+    # A silo that waits for a silent model does not see that another one has taken its agent over and gone on.
+    silent = " model.timeout" if draft.options.silos == 1 else ""
+    draft.windows(f"model.server_error model.cut_stream{silent}", draft.rng.randint(0, 1), low=0.02, high=0.5)
+    draft.crashes(draft.rng.randint(0, 3), soon_after=talks)
+    draft.windows(_LOST_ROUNDS, draft.rng.randint(0, 1), low=0.2, high=0.6)
+    if draft.chance(0.6):  # in the middle of a round: with luck its last commit
+        moment = round(draft.pick(talks) + draft.between(50, 5_000), 1)
+        draft.fault(_LOST_ROUNDS, at_ms=moment, times=draft.rng.randint(2, 4))
 
 
 def bad_provider(draft: Draft) -> None:

@@ -26,6 +26,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "." in self.kind
 
 
+class Team(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Agents that answer as a group, by their numbers. `turns` is how often somebody speaks; of a sleeptime group, each
+    so many turns of its manager the members are told. None: as a group has it that nobody said it of."""
+
+    kind: Literal["round_robin", "supervisor", "dynamic", "sleeptime"]
+    members: tuple[int, ...]
+    manager: int | None = None
+    turns: int | None = None
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The world before anything happens.
 
@@ -41,9 +51,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory       a scope whose memory all agents share; each has its own if it is None
     embeds       facts are found by meaning too, as an embedder has it that may fail and lie
     warehouse    a semantic model of a tiny warehouse is registered, for questions to the analyst
+    people       person-0, person-1, … for whom questions are asked; nobody in particular asks if it is 0
     unread       the tool that acts outside is one that nobody read: it runs in a machine of its own
+    folders      of files, folder-0, folder-1, …: agent N has folder N, or N less their number
     window_tokens  of the agents' models, if it is not what these have; `compaction` is the mode in which they meet it
     approval_ms  the tool that acts outside needs approval, and waits so long for it; nobody is asked if it is None
+    teams        groups of the agents
     backup_at_ms when the disk is backed up, once nothing is going on. What comes after is promised to nobody, and in
                  the end the backup is restored
     """
@@ -61,10 +74,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory: str | None = None
     embeds: bool = False
     warehouse: bool = False
+    people: int = 0
     unread: bool = False
+    folders: int = 0
     window_tokens: int | None = None
     compaction: str | None = None
     approval_ms: int | None = None
+    teams: tuple[Team, ...] = ()
     backup_at_ms: float | None = None
 
 

@@ -48,6 +48,7 @@ SCENARIOS: dict[str, Scenario] = {
             "no number is wrong, and what is known is not asked for again",
             draws.questions_under_crash,
         ),
+        Scenario("people-leave", "who is removed takes everything along, also in the middle of it", draws.people_leave),
         Scenario("restart-storm", "whatever dies however often, everything ends", draws.restart_storm),
         Scenario(
             "reminders-under-crash", "a reminder is done once, wherever the crash hits", draws.reminders_under_crash
@@ -67,6 +68,19 @@ SCENARIOS: dict[str, Scenario] = {
             "a conversation shows exactly its own, wherever the crash hits",
             draws.conversations_under_crash,
         ),
+        Scenario(
+            "streams-under-crash",
+            "a reader who comes back misses nothing and reads nothing twice, wherever the crash hits",
+            draws.streams_under_crash,
+        ),
+        Scenario(
+            "files-under-crash",
+            "a file is read whole or not at all, and what replaced it is found, wherever the crash hits",
+            draws.files_under_crash,
+        ),
+        Scenario(
+            "groups-under-crash", "a round is said once and in turn, wherever the crash hits", draws.groups_under_crash
+        ),
         Scenario("bad-provider", "a model or tool that misbehaves fails its own run at most", draws.bad_provider),
         Scenario(
             "machine-dies", "a machine that dies in mid-call costs that call and nothing else", draws.machine_dies
@@ -79,11 +93,6 @@ SCENARIOS: dict[str, Scenario] = {
 MISSING: dict[str, str] = {
     # umi.storage.postgres is tested on a real server with real processes; silos that share one are what is to come.
     "a postgres primary fails over": "kelpie.server.cluster",
-    "a group's round survives its members": "kelpie.agents.groups",
-    # A deleted person's conventions go; their conversations, and runs that are under way, are what is to come.
-    "a person is deleted while the analyst answers": "kelpie.people.leaving",
-    # tests/kelpie/files/test_processing.py fails every commit of it; the whole house under it is what is to come.
-    "a file is replaced while it is read": "kelpie.files.replacing",
     "a canary is promoted in mid-turn": "kelpie.training",
 }
 

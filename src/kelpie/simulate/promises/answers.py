@@ -33,13 +33,16 @@ class Answers:
         """Before anybody speaks to the agents again. What does not hold is told to the world."""
         if not self._askers.asked:
             return
+        await self._askers.removals_end()
         await self._what_was_shown_is_kept()  # first: to look at an answer keeps it
         runs = await self._runs()
         results, calls = await self._world.rows(_RESULTS), await self._world.rows(_CALLS)
         self._sources_were_asked_once(results, calls)
         for asked in self._askers.asked:
             found = runs.get((asked.event.id, asked.text), [])
-            if len(found) > 1 or (asked.outcome == "ok") > len(found) or (asked.outcome == "refused" and found):
+            is_gone = asked.event.args.get("person") in self._askers.left  # then it may be there no more
+            is_lost = asked.outcome == "ok" and not found and not is_gone
+            if len(found) > 1 or is_lost or (asked.outcome == "refused" and found):
                 self._breaks("acknowledged questions stay", f"{asked.event.id} was {asked.outcome}: {len(found)} runs")
             for run_id, status, has_reason in found:
                 if status != "completed" and not (status == "failed" and has_reason):
@@ -65,6 +68,8 @@ class Answers:
         ran = {row[0]: row[1] for row in await self._world.rows(_RESULTS) if row[4] == "run"}
         for asked in self._askers.asked:
             if asked.answer is None or asked.answer["status"] not in ("completed", "failed"):
+                continue
+            if asked.event.args.get("person") in self._askers.left:
                 continue
             if asked.answer["text"] != kept.get(asked.run_id, ("nothing",))[0]:
                 self._breaks("what was shown has its provenance", f"{asked.run_id} of {asked.event.id} was not kept")

@@ -23,7 +23,8 @@ _TURNS = (
     "SELECT run.id, run.agent_id, run.input, run.created_at_ms, step.id, step.remembered FROM run LEFT JOIN step"
     " ON step.tenant = run.tenant AND step.run_id = run.id AND step.number = 1"
 )
-_FACTS = "SELECT id, text, source, valid_to_ms FROM fact WHERE known_to_ms IS NULL"
+# Of agents' memories: what people hold to is kept beside these, with the message that said it as its source.
+_FACTS = "SELECT id, text, source, valid_to_ms FROM fact WHERE known_to_ms IS NULL AND scope NOT LIKE 'kelpie:%'"
 _WITHOUT_VECTOR = (
     "SELECT count(*) FROM fact WHERE known_to_ms IS NULL AND NOT EXISTS"
     " (SELECT 1 FROM fact_vector WHERE fact_seq = fact.seq)"
@@ -81,8 +82,9 @@ class Memories:
                 kept.setdefault(run_id, set()).add(fact_id)
         gone = {self._clients.agents[number] for number in self._clients.dismissed}
         for run_id, agent_id, said, _, step_id, packed in await self._rows(_TURNS):
-            text = " ".join(one.body.text for one in _input(said))
-            if agent_id in gone or step_id is None:
+            text = " ".join(one.body.text for one in _input(said) if one.sender is None)
+            # What agents say to each other is no person's word: a run of nothing else leaves nothing to remember.
+            if agent_id in gone or step_id is None or not text:
                 continue
             record = _remembered(packed) if packed else None
             found = kept.get(run_id, set())

@@ -12,6 +12,7 @@ from kelpie.agents.limits import RUN_FENCED_DELAY_MS_MAX
 from kelpie.simulate.clients.clients import Clients, Lost, Reply
 from kelpie.simulate.machines.toolbox import file_of
 from kelpie.simulate.machines.world import World
+from kelpie.simulate.promises import contents
 from kelpie.simulate.promises.compactions import Compactions
 from kelpie.simulate.promises.memories import Memories
 from umi.dst.history import REGISTER, Operation, UndecidedHistory, check
@@ -21,7 +22,7 @@ _PATIENCE_MS = 60_000
 _LONGEST_PAUSE_MS = RUN_FENCED_DELAY_MS_MAX + 60_000
 _TEXT = dataclasses.replace(REGISTER, initial="")  # one field
 _BOARD = re.compile(r"<board>.*?\n<value>\n(.*?)\n</value>\n</board>", re.DOTALL)  # as a prompt shows the block
-# Rows whose owner is gone. Contents are shared and stay on purpose.
+# Rows whose owner is gone.
 _ORPHANS = {
     "messages of no agent": "SELECT id FROM message m WHERE NOT EXISTS"
     " (SELECT 1 FROM agent a WHERE a.tenant = m.tenant AND a.id = m.agent_id)",
@@ -97,6 +98,7 @@ class Promises:
         await self._tools_ran_once()
         await self._files_are_of_calls_that_succeeded()
         await self._usage_adds_up()
+        await contents.check(self._world, self._breaks)
         for what, sql in _ORPHANS.items():
             if rows := await self._rows(sql):
                 self._breaks("no orphans", f"{what}: {', '.join(str(row[0]) for row in rows[:5])}")
@@ -227,7 +229,10 @@ class Promises:
             if isinstance(what, dict):
                 asked[str(what.get("what"))] += 1
                 done[str(what.get("what"))] += is_done
-        gone = tuple(f"{seen.event.id}." for seen in self._clients.sent if seen.agent in self._clients.dismissed)
+        dismissed = self._clients.dismissed
+        # Also what several agents heard: one of them that is deleted takes its calls with it.
+        gone = tuple(f"{seen.event.id}." for seen in self._clients.sent if seen.agent in dismissed)
+        gone += tuple(f"{name}." for name in self._clients.heard_by_many) if dismissed else ()
         for what in sorted({*self._world.bell.rings, *done}):
             times = self._world.bell.rings[what]
             if times > asked[what] and not what.startswith(gone):

@@ -9,11 +9,12 @@ import pytest
 from kelpie.agents import agent as agents
 from kelpie.agents import limits
 from kelpie.agents.context import compacting
-from kelpie.errors import ModelError
+from kelpie.errors import ModelError, StoreError
 from kelpie.models.model import ModelCard
 from kelpie.trajectories import messages, summaries
-from kelpie.trajectories.records import RunOptions
+from kelpie.trajectories.records import RunOptions, Told
 from umi.storage import Page
+from umi.wire.types import Delta
 
 LONG = "x" * 1_200  # about 300 tokens
 WINDOW = 2_000
@@ -144,6 +145,22 @@ async def test_a_window_that_is_smaller_than_we_thought_is_met_with_a_summary(ho
     [summary] = await all_linked_once(house, agent)
     assert summary.compacted.trigger == "context_window_exceeded"
     assert house.model.requests[-1].messages[1].text.endswith("So far.\n</summary>")
+
+
+async def test_a_summary_is_told_in_the_attempt_that_made_it(house):
+    """An earlier attempt let pieces of a reply go out, which have the numbers that would be the summary's else."""
+
+    def cut(_request, on_delta):
+        on_delta(Delta("text", text="He"))
+        raise StoreError("the disk is away")
+
+    agent = await house.agent()
+    await talk(house, agent, 3)
+    house.model.will(cut, ModelError("context_overflow", "too long"), house.say("So far."), house.say("Here."))
+    run = await house.send(agent, "and now?", stream_tokens=True)
+    made, reply = await house.steps(run.id)
+    assert (made.kind, reply.kind) == ("compaction", "reply")
+    assert made.told == reply.told == Told(1, [])
 
 
 async def test_a_window_that_is_smaller_still_gets_less_of_the_history(house):

@@ -169,6 +169,26 @@ async def test_messages_to_one_group_are_answered_one_after_another(house, cast)
     assert await heard(house, bob) == ["one", "Ada: A", "two", "Ada: A"]
 
 
+async def test_a_message_waits_for_the_one_before_it_also_while_that_is_tried_again(house, cast, clock):
+    ada, bob, _ = await crew(house, cast, "A", "B")
+    group = await group_of(house, "round_robin", [ada, bob])
+    accept, faults = house.inbox.accept, []
+
+    async def failing(tenant, agent_id, *more, **named):
+        if agent_id == bob.id and not faults:
+            faults.append(agent_id)
+            raise StoreError("the disk had a moment")
+        return await accept(tenant, agent_id, *more, **named)
+
+    house.inbox.accept = failing
+    first, second = await say(house, group, "one"), await say(house, group, "two")
+    await asyncio.gather(ended(first), ended(second))
+    assert faults == [bob.id]
+    assert await heard(house, bob) == ["one", "Ada: A", "two", "Ada: A"]
+    began = await house.view.fetch("SELECT group_run_id FROM group_turn t JOIN run ON run.id = t.run_id ORDER BY seq")
+    assert [row[0] for row in began] == [first.run.id] * 2 + [second.run.id] * 2
+
+
 # Before a commit is what comes after the one before it.
 @pytest.mark.parametrize(("number", "side"), [(1, "before"), *((number, "after") for number in range(1, 9))])
 async def test_a_stop_at_any_commit_leaves_everybody_one_turn(furnish, host, number, side):
@@ -297,6 +317,48 @@ async def test_an_agent_that_is_deleted_leaves_its_groups_and_takes_those_it_lea
         await house.database.commit(agents.plan_delete("t", one.id))
     left = await ended(await say(house, in_turn, "anybody?"))
     assert left.error["message"] == "the group has no agents left"
+
+
+@pytest.mark.parametrize("most", [None, 3])
+async def test_a_member_that_is_deleted_after_its_turn_takes_nobody_s_along(house, cast, most):
+    ada, bob, cleo = await crew(house, cast, "A", "B", "C")
+
+    async def deletes(request, on_delta):
+        await house.database.commit(agents.plan_delete("t", ada.id))
+        return house.say("B")
+
+    cast.play(bob, deletes)
+    group = await group_of(house, "round_robin", [ada, bob, cleo], turns_max=most)
+    run = await ended(await say(house, group, "go"))
+    assert run.status == "completed"
+    assert [one for one, _ in await turns(house, run)] == [ada.id, bob.id, cleo.id]
+
+
+@pytest.mark.parametrize("most", [None, 3])
+async def test_whose_turn_comes_after_one_that_was_deleted_in_it(house, cast, most):
+    """The places of those that are left are others than they were when it was Bob's turn."""
+    ada, bob, cleo = await crew(house, cast, "A", "B", "C")
+    dora = await ask(house, "Dora", system="I am Dora.")
+    cast.play(dora, house.say("D"))
+
+    async def deletes(request, on_delta):
+        await house.database.commit(agents.plan_delete("t", bob.id))
+        return house.say("C")
+
+    cast.play(cleo, deletes)
+    group = await group_of(house, "round_robin", [ada, bob, cleo, dora], turns_max=most and 4)
+    run = await ended(await say(house, group, "go"))
+    assert [one for one, _ in await turns(house, run)] == [ada.id, bob.id, cleo.id, dora.id]
+
+
+async def test_what_was_said_to_a_group_is_its_agents_alone_when_its_manager_is_deleted(house, cast):
+    ada, bob, _ = await crew(house, cast, "A", "B")
+    cast.play(ada, house.call((IN_GROUP, json.dumps({"message": "report"}))), house.say("done"))
+    group = await group_of(house, "supervisor", [bob], ada)
+    await ended(await say(house, group, "go"))
+    assert await house.view.fetch("SELECT group_id FROM run WHERE agent_id = ?", bob.id) == [(group.id,)]
+    await house.database.commit(agents.plan_delete("t", ada.id))
+    assert await house.view.fetch("SELECT agent_id, group_id FROM run") == [(bob.id, None)]
 
 
 async def test_what_a_group_talked_about_is_forgotten_and_its_agents_keep_it(house, cast):

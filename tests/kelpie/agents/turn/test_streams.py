@@ -5,11 +5,14 @@ import asyncio
 import pytest
 
 from kelpie.agents.context import preview
-from kelpie.agents.turn import pieces
+from kelpie.agents.turn import committing, pieces
+from kelpie.agents.turn.recording import Recording
+from kelpie.agents.turn.stream import Committed, Ended
 from kelpie.errors import Conflict, NotFound, StoreError
+from kelpie.tools.tool import Outcome, Tool
 from kelpie.trajectories import runs
 from kelpie.trajectories.records import RunOptions, Told
-from umi.wire.types import Delta, Message, ToolCall
+from umi.wire.types import Delta, Message, ToolCall, ToolSpec
 
 REPLY = Message(
     role="assistant",
@@ -39,6 +42,14 @@ def test_what_was_mended_after_it_went_out_comes_in_as_many_pieces():
     again = list(pieces.cut_again(REPLY, Told(0, cuts)))
     assert [one.text for one in again[:3]] == ["on", "e ", "two"]
     assert again[3:] == [Delta("tool_call", index=5)] * 2, "of a call that was left out"
+
+
+@pytest.fixture
+def extra_tools():
+    async def act(_context, _arguments):
+        return Outcome("acted")
+
+    return [Tool(ToolSpec("act", "act", {"type": "object", "properties": {}}), act, "outside")]
 
 
 def streaming(*texts, then=None):
@@ -86,6 +97,43 @@ async def test_a_reply_that_is_cut_by_a_fault_is_asked_anew_in_another_attempt(h
     (step,) = await house.steps(stream.run.id)
     assert step.told.attempt == 1
     assert (await runs.get(house.view, "t", stream.run.id)).attempt == 1
+
+
+async def test_a_run_that_waits_here_and_is_taken_up_elsewhere_is_in_another_attempt_when_its_turn_comes(house, said):
+    """Somebody read it through another process, and heard pieces of the attempt which that one noted."""
+    agent, earlier = await house.agent(), asyncio.Event()
+
+    async def held(_request, _on_delta):
+        await earlier.wait()
+        return house.say("first")
+
+    house.model.will(held, said("Hel", "lo"))
+    await house.accept(agent, "one")
+    stream = await house.accept(agent, "two", stream_tokens=True)
+    _, changes = runs.plan_again(stream.run)
+    await house.database.commit(changes)
+    earlier.set()
+    assert await pieces_of(stream) == [("Hel", 2), ("lo", 2)]
+    (step,) = await house.steps(stream.run.id)
+    assert step.told.attempt == 2
+
+
+async def test_who_reads_a_run_that_is_closed_over_a_bug_hears_what_became_of_its_calls(house, monkeypatch):
+    async def bug(*_args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(committing, "commit_results", bug)
+    monkeypatch.setattr(Recording, "interrupt", bug)
+    agent = await house.agent("act")
+    house.model.will(house.call(("act", "{}")))
+    stream = await house.accept(agent, "Hi")
+    heard = [event async for event in stream.watch()]
+    told = [message.id for event in heard if isinstance(event, Committed) for message in event.messages]
+    again = await house.inbox.resume("t", stream.run.id)
+    assert told == [message.id for event in (await again.wait())[1] for message in event.messages]
+    assert len(told) == 2
+    assert isinstance(heard[-1], Ended)
+    assert heard[-1].run.status == "failed"
 
 
 async def test_a_run_without_pieces_counts_no_attempts(house):

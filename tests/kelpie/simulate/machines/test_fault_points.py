@@ -4,6 +4,9 @@ import pytest
 
 from kelpie.agents import agent as agents
 from kelpie.agents.agent import Agent
+from kelpie.files import files
+from kelpie.groups import records as groups
+from kelpie.groups.records import Group
 from kelpie.simulate.machines.fault_points import REFUSED, STORE_KINDS, UNHEARD, UNWRITTEN, FaultPoints
 from kelpie.tools import workspace
 from kelpie.trajectories import messages
@@ -17,20 +20,25 @@ from umi.storage import Changes, Page, SqliteDatabase, View
 BLOCK = Block(tenant="t", id="block-1", label="human", value="", limit_chars=100)
 FACT = Fact(tenant="t", id="passage-1", scope="ada", text="a cat", valid_from_ms=0, known_from_ms=0)
 AGENT = Agent(tenant="t", id="agent-1", name="Ada", model="m")
+GROUP = Group(tenant="t", id="group-1", kind="round_robin", description="", agents=["agent-1"])
 READS = {
     "store.block_read": lambda view: core.of_scope(view, "t", "ada"),
     "store.archival_read": lambda view: archival.list_facts(view, "t", "ada", Page()),
     "store.message_read": lambda view: messages.search(view, "t", "ada", "cat"),
+    "store.file_read": lambda view: files.list_files(view, "t", "source-1", Page()),
 }
 WRITES = {
     "store.block_write": lambda: core.plan_create(BLOCK),
     "store.archival_write": lambda: archival.plan_add([FACT], archival.Why()),
     "store.agent_write": lambda: agents.plan_create(AGENT),
+    "store.group_write": lambda: groups.plan_create(GROUP),
+    "store.file_write": lambda: Changes().write("INSERT INTO agent_folder VALUES (1, 't', 'agent-2', 'source-1')"),
     "store.workspace_write": lambda: workspace.plan_sync("t", "agent-2", {}, {"notes.txt": b"a cat"}, 0)[0],
 }
 COUNT = (
     "SELECT (SELECT count(*) FROM block) + (SELECT count(*) FROM fact) + (SELECT count(*) FROM agent)"
-    " + (SELECT count(*) FROM workspace_file)"
+    " + (SELECT count(*) FROM workspace_file) + (SELECT count(*) FROM agent_folder)"
+    " + (SELECT count(*) FROM agent_group)"
 )
 
 
@@ -66,7 +74,7 @@ def test_every_kind_is_tried_here():
 async def test_without_faults_it_is_the_database(store, inner):
     for plan in WRITES.values():
         await store.commit(plan())
-    assert await View(inner).fetch(COUNT) == [(4,)]
+    assert await View(inner).fetch(COUNT) == [(6,)]
     assert [fact.text for fact in await archival.list_facts(View(store), "t", "ada", Page())] == ["a cat"]
     with pytest.raises(Conflict):
         await store.commit(core.plan_create(BLOCK))
