@@ -159,7 +159,9 @@ def test_an_answer_is_written_asked_again_confirmed_and_corrected(do, typed, mod
 
 
 def test_ctrl_c_cancels_the_question_in_the_server(server, typed, model):
-    command = [sys.executable, "-m", "kelpie", "ask", SLOW, "--url", server.url, "--session", "slow"]
+    # A shell that runs these tests in the background has its children ignore interrupts: this one minds them.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "kelpie", "ask", SLOW, "--url", server.url]
+    command += ["--session", "slow"]
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment = inherited | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
     asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
