@@ -146,20 +146,12 @@ class Askers(Performer):
 
     async def _watch(self, asked: Asked, body: dict[str, Any]) -> None:
         """As a stream, to its end or until the reader leaves."""
-        event, leaves, rest, chunks = asked.event, asked.event.args.get("leaves_after"), b"", 0
+        event = asked.event
         async with self._clients.patient(self._options.client_patience_ms):
             silo = self._clients.silo_for(event, 0)
             opened = await self._clients.open(event.lane, silo, "POST", _PATH, body)
             self._judge(asked, opened.status)
-            async for chunk in opened.chunks:
-                *blocks, rest = (rest + chunk).split(b"\n\n")
-                for block in blocks:
-                    self._event_came(asked, block)
-                chunks += 1
-                if leaves is not None and chunks >= leaves:
-                    opened.hang_up()
-                    self._clients.tell(event, "leaves in the middle of the stream")
-                    return
+            await self._clients.hear(event, opened, lambda block: self._event_came(asked, block))
 
     def _event_came(self, asked: Asked, block: bytes) -> None:
         data = block.partition(b"data: ")[2]

@@ -199,22 +199,13 @@ class Clients:
 
     async def _watch(self, event: Event, seen: Seen) -> None:
         """As a stream, to its end or until the reader leaves."""
-        tokens, leaves = event.args["mode"] == "tokens", event.args.get("leaves_after")
+        tokens = event.args["mode"] == "tokens"
         body = self._body(event, seen) | {"streaming": True, "stream_tokens": tokens}
         async with self.patient(self.world.plan.options.client_patience_ms):
             answer = await self.open(event.lane, seen.silo, "POST", f"{self._messages_of(seen)}/stream", body)
             seen.run_id = answer.headers.get("x-kelpie-run-id")
             self._judge(seen, answer.status)
-            rest, chunks = b"", 0
-            async for chunk in answer.chunks:
-                *lines, rest = (rest + chunk).split(b"\n\n")
-                for line in lines:
-                    self._event_came(seen, line, tokens=tokens)
-                chunks += 1
-                if leaves is not None and chunks >= leaves:
-                    answer.hang_up()
-                    self.tell(event, "leaves in the middle of the stream")
-                    return
+            await self.hear(event, answer, lambda block: self._event_came(seen, block, tokens=tokens))
 
     def _event_came(self, seen: Seen, line: bytes, *, tokens: bool) -> None:
         data = line.partition(b"data: ")[2]
@@ -430,6 +421,21 @@ class Clients:
         if reply.status == 500 and not self._expects_bugs:
             self.world.breaks("no request meets a bug", f"{method} {path} -> {reply.body[:300]!r}")
         return reply
+
+    async def hear(self, event: Event, answer: http.Answer, came: Callable[[bytes], None]) -> bool:
+        """Each event of a stream as it comes, to its end, or until the reader leaves as the plan has it: then True.
+        Within `patient`."""
+        leaves, rest, chunks = event.args.get("leaves_after"), b"", 0
+        async for chunk in answer.chunks:
+            *blocks, rest = (rest + chunk).split(b"\n\n")
+            for block in blocks:
+                came(block)
+            chunks += 1
+            if leaves is not None and chunks >= leaves:
+                answer.hang_up()
+                self.tell(event, "leaves in the middle of the stream")
+                return True
+        return False
 
     async def open(
         self, client: str, silo: str, method: str, path: str, body: dict[str, Any] | Raw | None

@@ -84,21 +84,11 @@ class Grouping(Performer):
 
     async def _watch(self, one: Addressed, circle: Circle, silo: str) -> None:
         """As a stream, to its end or until the reader leaves."""
-        leaves, rest, chunks = one.event.args.get("leaves_after"), b"", 0
         path = f"/v1/groups/{circle.id}/messages/stream"
         async with self._clients.patient(self._world.plan.options.client_patience_ms):
             opened = await self._clients.open(one.event.lane, silo, "POST", path, _body(one))
             _judge(one, opened.status, dict(opened.headers))
-            async for chunk in opened.chunks:
-                *blocks, rest = (rest + chunk).split(b"\n\n")
-                for block in blocks:
-                    self._event_came(one, block)
-                chunks += 1
-                if leaves is not None and chunks >= leaves:
-                    opened.hang_up()
-                    one.was_left = True
-                    self._clients.tell(one.event, "leaves in the middle of the stream")
-                    return
+            one.was_left = await self._clients.hear(one.event, opened, lambda block: self._event_came(one, block))
 
     def _event_came(self, one: Addressed, block: bytes) -> None:
         data = block.partition(b"data: ")[2]
